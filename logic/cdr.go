@@ -1,0 +1,53 @@
+package logic
+
+import "time"
+
+// CallOutcome says in one word what a call came to.
+type CallOutcome string
+
+const (
+	CallAnswered    CallOutcome = "answered"    // somebody answered
+	CallBusy        CallOutcome = "busy"        // the last leg was busy
+	CallNoAnswer    CallOutcome = "no_answer"   // the last leg was not answered in time
+	CallUnreachable CallOutcome = "unreachable" // the last leg could not be reached
+	CallAbandoned   CallOutcome = "abandoned"   // the caller hung up first
+	CallReleased    CallOutcome = "released"    // the service released it (announcement, refusal)
+	CallContinued   CallOutcome = "continued"   // the service left it to the node's dialplan
+	CallFallback    CallOutcome = "fallback"    // no engine answered at its start; the node did what it does then
+)
+
+// CDR is the call detail record: what one call came to. There is exactly one per CallID.
+type CDR struct {
+	CallID       string
+	Node         string
+	Channel      string
+	Trunk        string
+	Caller       string
+	Called       string
+	Dialled      string
+	Presentation Presentation
+	Service      string // empty: the number had none, or no engine was asked
+	Subscriber   string
+	Script       string
+	Path         string // steps walked
+	Revision     int64  // config revision of the last query
+	Outcome      CallOutcome
+	StartedAt    time.Time
+	AnsweredAt   time.Time // zero: never answered
+	EndedAt      time.Time
+	Talk         time.Duration // milliseconds kept
+	Cause        int           // Q.850
+	HangupSource string
+	Legs         []Leg
+	Records      []Record
+}
+
+// EndEvent is what the node says of a call's end.
+type EndEvent struct {
+	Results      []Result // of instructions not reported before
+	Cause        int
+	AnsweredAt   time.Time // zero: never
+	EndedAt      time.Time // zero: now
+	Talk         time.Duration
+	HangupSource string
+}

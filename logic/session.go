@@ -1,0 +1,175 @@
+package logic
+
+import "time"
+
+// Limits of one call. They bound a session token's size and a query's time.
+const (
+	StepBudget     = 64  // steps walked in one query
+	RedirectBudget = 5   // connects in one call
+	MaxTargets     = 8   // targets of one connect
+	MaxVariables   = 16  // variables of one call
+	MaxValueLength = 256 // bytes of one variable
+	MaxRecords     = 16  // records of one call
+	MaxPathLength  = 512 // bytes of the script path
+)
+
+// Session is the state of one call between two queries. It rides with the call as a signed token (Seal, Open)
+// and is owned by whoever runs the query; Step changes it in place.
+type Session struct {
+	CallID       string
+	Node         string
+	Channel      string
+	Trunk        string // the call came in on it
+	Caller       string // E.164 digits, empty when unknown
+	Called       string // E.164 digits once normalised
+	Dialled      string // as the node said it
+	Presentation Presentation
+	StartedAt    time.Time // UTC, milliseconds
+
+	Revision   int64 // config revision of the last query
+	Service    string
+	Subscriber string
+	Script     string
+	Step       string // the step that waits for a report or an answer; empty when nothing does
+	Language   string
+	Attempt    int // connects so far
+	Variables  []Variable
+	Path       []byte // the steps walked, "step:exit step:exit …"
+	Legs       []Leg
+	Records    []Record
+	Targets    []Target // of the connect under way
+	Release    int      // Q.850 cause the engine released with, 0 while it has not
+}
+
+// Variable is a named value of one call. Values are text; typed reading is compiled from the script.
+type Variable struct {
+	Name, Value string
+}
+
+// Presentation says whether the caller's number may be shown (Q.951.3, Q.951.4).
+type Presentation uint8
+
+const (
+	PresentationAllowed Presentation = iota
+	PresentationRestricted
+	PresentationUnavailable
+)
+
+// Target is where a connect goes: a trunk's name and a number there.
+type Target struct {
+	Trunk   string
+	Number  string // ^\+?[0-9*#]{1,32}$
+	Timeout int    // seconds to ring
+}
+
+// Leg is one attempt to reach somebody.
+type Leg struct {
+	Trunk            string        `json:"trunk"`
+	Number           string        `json:"number"`
+	Status           Status        `json:"status"`
+	DialStatus       string        `json:"dial_status,omitempty"`
+	Cause            int           `json:"cause"`
+	Talk             time.Duration `json:"-"`
+	TalkMilliseconds int64         `json:"talk_ms"`
+}
+
+// Record is what the log SIB wrote; it is stored with the call's CDR, in one transaction.
+type Record struct {
+	At   time.Time `json:"at"`
+	Kind string    `json:"kind"`
+	Text string    `json:"text"`
+}
+
+// Status says how an instruction, and with it a leg, ended.
+type Status uint8
+
+const (
+	StatusDone Status = iota
+	StatusDigits
+	StatusTimeout
+	StatusAnswer
+	StatusBusy
+	StatusNoAnswer
+	StatusUnreachable
+	StatusHangup
+	StatusFailed
+)
+
+// EventKind says what happened to a call.
+type EventKind uint8
+
+const (
+	EventStart  EventKind = iota // a new call: the session's call fields are set, nothing else is
+	EventReport                  // the node ran what it was told: Results
+	EventAnswer                  // the shell answers the Ask of the last outcome: Turn
+)
+
+// Event is what Step is told.
+type Event struct {
+	Kind    EventKind
+	Results []Result // EventReport
+	Turn    uint64   // EventAnswer to AskTurn
+}
+
+// Result is what one instruction came to, in the order of the instructions.
+type Result struct {
+	Op         Op
+	Status     Status
+	Digits     string
+	DialStatus string
+	Target     int // index of the target tried last
+	Cause      int // Q.850
+	Talk       time.Duration
+}
+
+// Op is the kind of an instruction.
+type Op uint8
+
+const (
+	OpAnswer Op = iota
+	OpPlay
+	OpCollect
+	OpConnect
+	OpContinue
+	OpRelease
+)
+
+// Instruction is what the node shall do next. Fields that its Op does not name stay zero.
+type Instruction struct {
+	Op             Op
+	Prompts        []string // OpPlay, OpCollect: sound files of known prompts
+	Language       string   // OpPlay, OpCollect
+	Minimum        int      // OpCollect: digits at least
+	Maximum        int      // OpCollect: digits at most
+	Terminator     string   // OpCollect
+	FirstTimeout   int      // OpCollect: seconds
+	DigitTimeout   int      // OpCollect: seconds
+	Targets        []Target // OpConnect, in order
+	CallerID       string   // OpConnect; empty: leave as it is
+	MaximumSeconds int      // OpConnect; 0: no limit
+	WarningSeconds int      // OpConnect; 0: no warning
+	FollowOn       bool     // OpConnect: report after an answered call too
+	Cause          int      // OpRelease: Q.850
+}
+
+// AskKind says what Step cannot know by itself.
+type AskKind uint8
+
+const (
+	AskNothing AskKind = iota
+	AskTurn            // the next turn of the circular distribution Name
+)
+
+// Ask is a question to the shell, which answers with EventAnswer.
+type Ask struct {
+	Kind AskKind
+	Name string
+}
+
+// Outcome is what Step decided: either an Ask, or instructions that end in a collect or connect (the call waits for
+// a report), or in a continue or release (the engine is done with it). The slices are reused by the next Step on the same Outcome.
+type Outcome struct {
+	Instructions []Instruction
+	Ask          Ask
+	Trace        *Trace // not nil: Step writes here which rows decided, for explain
+}
