@@ -64,13 +64,12 @@ type Target struct {
 
 // Leg is one attempt to reach somebody.
 type Leg struct {
-	Trunk            string        `json:"trunk"`
-	Number           string        `json:"number"`
-	Status           Status        `json:"status"`
-	DialStatus       string        `json:"dial_status,omitempty"`
-	Cause            int           `json:"cause"`
-	Talk             time.Duration `json:"-"`
-	TalkMilliseconds int64         `json:"talk_ms"`
+	Trunk            string `json:"trunk"`
+	Number           string `json:"number"`
+	Status           Status `json:"status"`
+	DialStatus       string `json:"dial_status,omitempty"`
+	Cause            int    `json:"cause"`
+	TalkMilliseconds int64  `json:"talk_ms"`
 }
 
 // Record is what the log SIB wrote; it is stored with the call's CDR, in one transaction.
