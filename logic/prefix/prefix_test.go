@@ -10,7 +10,10 @@ import (
 	"pgregory.net/rapid"
 )
 
-func mustBuild(t testing.TB, entries []Entry) *Table {
+func mustBuild(t interface {
+	Helper()
+	Fatal(...any)
+}, entries []Entry) *Table {
 	t.Helper()
 	table, err := Build(entries)
 	if err != nil {
@@ -62,10 +65,10 @@ func TestNothing(t *testing.T) {
 
 func TestBuildRefuses(t *testing.T) {
 	for want, entries := range map[string][]Entry{
-		`prefix "4930" occurs twice`: {{"49", 0}, {"4930", 1}, {"31", 2}, {"4930", 1}},
-		`prefix "" occurs twice`:     {{"", 0}, {"", 1}},
-		`prefix "49 30": ' ' is not one of 0-9 * #`:                                             {{"49 30", 0}},
-		`prefix "+49": '+' is not one of 0-9 * #`:                                               {{"+49", 0}},
+		`prefix "4930" occurs twice`:                {{"49", 0}, {"4930", 1}, {"31", 2}, {"4930", 1}},
+		`prefix "" occurs twice`:                    {{"", 0}, {"", 1}},
+		`prefix "49 30": ' ' is not one of 0-9 * #`: {{"49 30", 0}},
+		`prefix "+49": '+' is not one of 0-9 * #`:   {{"+49", 0}},
 		fmt.Sprintf(`prefix "%s" is longer than %d digits`, strings.Repeat("1", 33), MaxDigits): {{strings.Repeat("1", 33), 0}},
 	} {
 		if _, err := Build(entries); err == nil || err.Error() != want {
@@ -214,39 +217,53 @@ func (m *perLength) longest(digits string) (uint32, int, bool) {
 	return 0, 0, false
 }
 
+// deck returns n distinct prefixes of 3 to 10 digits, most of them long, as in a rate deck.
+func deck(n int) []Entry {
+	random := rand.New(rand.NewPCG(5, 6))
+	seen := make(map[string]bool, n)
+	entries := make([]Entry, 0, n)
+	for len(entries) < n {
+		digits := fmt.Sprint(4_000_000_000 + random.Uint64N(1_000_000_000))[:3+random.IntN(8)]
+		if !seen[digits] {
+			seen[digits] = true
+			entries = append(entries, Entry{digits, uint32(len(entries))})
+		}
+	}
+	return entries
+}
+
 func BenchmarkLongest(b *testing.B) {
 	for _, set := range []struct {
 		name    string
 		entries []Entry
-	}{{"sparse", sparse(1_000_000)}, {"dense", dense(1_000_000)}} {
-		// A rate deck has prefixes of many lengths besides.
-		entries := set.entries
-		for _, d := range []string{"", "49", "493", "4930", "49301", "493012"} {
-			entries = append(entries, Entry{Digits: d})
-		}
+	}{{"sparse", sparse(1_000_000)}, {"dense", dense(1_000_000)}, {"deck", deck(1_000_000)}} {
 		random := rand.New(rand.NewPCG(3, 4))
-		queries := make([]string, 1<<16)
+		queries := make([]string, 1<<20)
 		for i := range queries {
-			queries[i] = set.entries[random.IntN(len(set.entries))].Digits + "123"
+			if set.name == "deck" {
+				queries[i] = fmt.Sprint(400_000_000_000 + random.Uint64N(100_000_000_000))
+			} else {
+				queries[i] = set.entries[random.IntN(len(set.entries))].Digits + "123"
+			}
 		}
-		table := mustBuild(b, entries)
-		maps := newPerLength(entries)
+		table := mustBuild(b, set.entries)
+		maps := newPerLength(set.entries)
 		b.Run(set.name+"/trie", func(b *testing.B) {
 			for i := 0; b.Loop(); i++ {
-				table.Longest(queries[i&(1<<16-1)])
+				table.Longest(queries[i&(1<<20-1)])
 			}
 			b.ReportMetric(float64(table.Bytes())/float64(table.Len()), "bytes/entry")
 		})
 		b.Run(set.name+"/map-per-length", func(b *testing.B) {
 			for i := 0; b.Loop(); i++ {
-				maps.longest(queries[i&(1<<16-1)])
+				maps.longest(queries[i&(1<<20-1)])
 			}
 		})
 	}
 }
 
 func BenchmarkBuild(b *testing.B) {
-	for name, entries := range map[string][]Entry{"sparse": sparse(1_000_000), "dense": dense(1_000_000)} {
+	for name, entries := range map[string][]Entry{"sparse": sparse(1_000_000), "dense": dense(1_000_000), "deck": deck(1_000_000)} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				mustBuild(b, entries)
