@@ -1,0 +1,427 @@
+package wire
+
+import "bytes"
+
+// node is one value. The nodes of a document stand in document order, each
+// before those inside it; the first is an array of the parameters.
+type node struct {
+	kind Kind
+	name span   // of a member
+	text span   // of a string, a date, and base64 (decoded)
+	next int32  // the node behind this one and all inside it
+	num  uint64 // an int64, a bool, the bits of a float64, or how many values are inside
+}
+
+// Document is one decoded methodCall or methodResponse.
+//
+// The zero Document is ready for use. It is reused from body to body and keeps
+// its memory, less than 1 MiB whatever the bodies were. It refers to the body
+// that it parsed: it, and all that was read from it, is valid until the next
+// parse or until the body is changed. It is not safe for concurrent use.
+type Document struct {
+	scanner
+	nodes  []node
+	method span
+	result *Fault // the fault that a methodResponse carries
+}
+
+// ParseCall decodes the body of a methodCall. The error is a *Fault; after one
+// the document is empty.
+func (d *Document) ParseCall(body []byte) error {
+	return d.parse(body, methodCallElement)
+}
+
+// ParseResponse decodes the body of a methodResponse: a result, which is then
+// the one parameter, or a fault. The error is a *Fault; after one the document
+// is empty. A fault that the response carries is not an error: see
+// [Document.Fault].
+func (d *Document) ParseResponse(body []byte) error {
+	return d.parse(body, methodResponseElement)
+}
+
+// Method gives the method's name in a methodCall: letters, digits and "_.:/".
+func (d *Document) Method() []byte {
+	return d.bytes(d.method)
+}
+
+// NumParams gives the number of parameters. A methodResponse has one, or none
+// when it is a fault.
+func (d *Document) NumParams() int {
+	return d.params().Len()
+}
+
+// Param gives parameter i, counted from 0, or the zero Value when there is
+// none.
+func (d *Document) Param(i int) Value {
+	return d.params().Index(i)
+}
+
+// Fault gives the fault that a methodResponse carries, or nil.
+func (d *Document) Fault() *Fault {
+	return d.result
+}
+
+func (d *Document) params() Value {
+	if len(d.nodes) == 0 {
+		return Value{}
+	}
+	return Value{document: d}
+}
+
+func (d *Document) parse(body []byte, root element) error {
+	d.nodes = append(d.nodes[:0], node{kind: Array, next: 1})
+	d.method, d.result = span{}, nil
+	if d.start(body) {
+		if d.root(root) || d.drain() {
+			d.epilog()
+		}
+	}
+	fault := d.fault
+	if fault == nil {
+		fault = d.refusal
+	}
+	if fault != nil {
+		d.nodes, d.method, d.result = d.nodes[:0], span{}, nil
+		return fault
+	}
+	return nil
+}
+
+// drain reads the rest of the root element of a document that is refused.
+func (d *Document) drain() bool {
+	for d.fault == nil && d.depth > 0 {
+		d.text = d.text[:0]
+		if _, ok := d.characterData(); !ok {
+			return false
+		}
+		d.next()
+	}
+	return d.fault == nil
+}
+
+func (d *Document) root(want element) bool {
+	at := d.pos
+	switch got := d.next(); {
+	case got == noTag:
+		return false
+	case got != want && want == methodCallElement:
+		return d.refuse(at, "the root element is not <methodCall>")
+	case got != want:
+		return d.refuse(at, "the root element is not <methodResponse>")
+	case want == methodCallElement:
+		return d.methodCall()
+	}
+	return d.methodResponse()
+}
+
+// expect reads the start tag of the element want.
+func (d *Document) expect(want element, name string) bool {
+	got := d.next()
+	if got == want {
+		return true
+	}
+	return d.misplaced(got, name)
+}
+
+// end reads the end tag of the innermost open element.
+func (d *Document) end(expected string) bool {
+	got := d.next()
+	if got == endTag {
+		return true
+	}
+	return d.misplaced(got, expected)
+}
+
+// misplaced refuses the tag got, read where another had to be.
+func (d *Document) misplaced(got element, expected string) bool {
+	switch got {
+	case noTag:
+		return false
+	case endTag:
+		return d.refuse(d.tag, "an end tag where %s should be", expected)
+	}
+	return d.refuse(d.tag, "<%.40s> where %s should be", d.bytes(d.open[d.depth-1]), expected)
+}
+
+func (d *Document) methodCall() bool {
+	if !d.expect(methodNameElement, "<methodName>") {
+		return false
+	}
+	at := d.pos
+	var ok bool
+	if d.method, ok = d.leaf("the method's name"); !ok {
+		return false
+	}
+	if !isMethodName(d.bytes(d.method)) {
+		return d.refuse(at, `a method's name has letters, digits and "_.:/" only`)
+	}
+	switch got := d.next(); got {
+	case endTag:
+		return true // no params
+	case paramsElement:
+		return d.paramList() && d.end("</methodCall>")
+	default:
+		return d.misplaced(got, "<params>")
+	}
+}
+
+func (d *Document) methodResponse() bool {
+	at := d.pos
+	switch got := d.next(); got {
+	case paramsElement:
+		if !d.paramList() {
+			return false
+		}
+		if d.nodes[0].num != 1 {
+			return d.refuse(at, "a response has one parameter, not %d", d.nodes[0].num)
+		}
+	case faultElement:
+		if !d.faultValue() {
+			return false
+		}
+	default:
+		return d.misplaced(got, "<params> or <fault>")
+	}
+	return d.end("</methodResponse>")
+}
+
+// paramList reads the inside of params.
+func (d *Document) paramList() bool {
+	for {
+		switch got := d.next(); got {
+		case paramElement:
+			if !d.expect(valueElement, "<value>") || !d.value(span{}, 1) || !d.end("</param>") {
+				return false
+			}
+			d.nodes[0].num++
+		case endTag:
+			d.nodes[0].next = int32(len(d.nodes))
+			return true
+		default:
+			return d.misplaced(got, "<param>")
+		}
+	}
+}
+
+// faultValue reads the inside of fault, which is a struct of faultCode and
+// faultString.
+func (d *Document) faultValue() bool {
+	at := d.pos
+	if !d.expect(valueElement, "<value>") || !d.value(span{}, 1) || !d.end("</fault>") {
+		return false
+	}
+	v := Value{document: d, index: 1}
+	code, hasCode := v.Member("faultCode")
+	message, hasMessage := v.Member("faultString")
+	if !hasCode || !hasMessage || v.Len() != 2 || code.Kind() != Int || message.Kind() != String {
+		return d.refuse(at, "a fault is a struct of an int faultCode and a string faultString")
+	}
+	d.result = &Fault{Code: int(code.Int()), Message: message.Text()}
+	d.nodes = d.nodes[:1]
+	return true
+}
+
+// value reads the inside of value and its end tag.
+func (d *Document) value(name span, depth int) bool {
+	if depth > MaxDepth {
+		return d.fail(NotXMLRPC, d.pos, "values nest deeper than %d", MaxDepth)
+	}
+	i := len(d.nodes)
+	d.nodes = append(d.nodes, node{kind: String, name: name})
+	at := d.pos
+	text, ok := d.characterData()
+	if !ok {
+		return false
+	}
+	got := d.next()
+	if got == endTag {
+		if text.len() > MaxString {
+			return d.tooLong(at, "a string")
+		}
+		d.nodes[i].text = text
+		d.nodes[i].next = int32(len(d.nodes))
+		return true
+	}
+	if text.len() > 0 && !isAllSpace(d.bytes(text)) {
+		return d.refuse(at, "character data beside an element in <value>")
+	}
+	at = d.pos
+	switch got {
+	case structElement:
+		ok = d.members(i, depth)
+	case arrayElement:
+		ok = d.elements(i, depth)
+	default:
+		ok = d.scalar(got, i)
+	}
+	d.nodes[i].next = int32(len(d.nodes))
+	return ok && d.end("</value>")
+}
+
+// scalar reads the inside of a type element and its end tag.
+func (d *Document) scalar(got element, i int) bool {
+	at := d.pos
+	n := &d.nodes[i]
+	switch got {
+	case stringElement:
+		text, ok := d.leaf("a string")
+		n.text = text
+		return ok
+	case i4Element, intElement:
+		n.kind = Int
+		text, ok := d.leaf("an int")
+		if !ok {
+			return false
+		}
+		v, ok := parseInt(d.bytes(text), 32)
+		if !ok {
+			return d.refuse(at, "%.40q is not an integer of 32 bits", d.bytes(text))
+		}
+		n.num = uint64(v)
+	case i8Element:
+		n.kind = Int
+		text, ok := d.leaf("an i8")
+		if !ok {
+			return false
+		}
+		v, ok := parseInt(d.bytes(text), 64)
+		if !ok {
+			return d.refuse(at, "%.40q is not an integer of 64 bits", d.bytes(text))
+		}
+		n.num = uint64(v)
+	case booleanElement:
+		n.kind = Boolean
+		text, ok := d.leaf("a boolean")
+		if !ok {
+			return false
+		}
+		if n.num, ok = parseBoolean(d.bytes(text)); !ok {
+			return d.refuse(at, "%.40q is not a boolean, 0 or 1", d.bytes(text))
+		}
+	case doubleElement:
+		n.kind = Double
+		text, ok := d.leaf("a double")
+		if !ok {
+			return false
+		}
+		if n.num, ok = parseDouble(d.bytes(text)); !ok {
+			return d.refuse(at, "%.40q is not a finite double", d.bytes(text))
+		}
+	case dateTimeElement:
+		n.kind = DateTime
+		text, ok := d.leaf("a dateTime")
+		if !ok {
+			return false
+		}
+		n.text = text
+		if _, ok := parseDateTime(d.bytes(text)); !ok {
+			return d.refuse(at, "%.40q is not a dateTime like 20060102T15:04:05", d.bytes(text))
+		}
+	case base64Element:
+		n.kind = Base64
+		text, ok := d.leaf("base64")
+		if !ok {
+			return false
+		}
+		if n.text, ok = d.base64(text); !ok {
+			return d.refuse(at, "bad base64")
+		}
+	case nilElement:
+		n.kind = Nil
+		text, ok := d.leaf("nil")
+		if !ok {
+			return false
+		}
+		if text.len() > 0 {
+			return d.refuse(at, "<nil/> is empty")
+		}
+	default:
+		return d.misplaced(got, "a type")
+	}
+	return true
+}
+
+// leaf reads the text of an element that has nothing else inside, and its end
+// tag.
+func (d *Document) leaf(what string) (span, bool) {
+	at := d.pos
+	text, ok := d.characterData()
+	if !ok {
+		return span{}, false
+	}
+	if got := d.next(); got != endTag {
+		return span{}, d.misplaced(got, what)
+	}
+	if text.len() > MaxString {
+		return span{}, d.tooLong(at, what)
+	}
+	return text, true
+}
+
+func (d *Document) tooLong(at int, what string) bool {
+	return d.refuse(at, "%s over the limit of %d bytes", what, MaxString)
+}
+
+// members reads the inside of struct.
+func (d *Document) members(i, depth int) bool {
+	d.nodes[i].kind = Struct
+	for {
+		switch got := d.next(); got {
+		case memberElement:
+		case endTag:
+			return true
+		default:
+			return d.misplaced(got, "<member>")
+		}
+		if !d.expect(nameElement, "<name>") {
+			return false
+		}
+		at := d.pos
+		name, ok := d.leaf("a member's name")
+		if !ok {
+			return false
+		}
+		if d.duplicate(i, name) {
+			return d.refuse(at, "member %.40q stands twice", d.bytes(name))
+		}
+		if d.nodes[i].num == MaxMembers {
+			return d.refuse(at, "more than %d members", MaxMembers)
+		}
+		if !d.expect(valueElement, "<value>") || !d.value(name, depth+1) || !d.end("</member>") {
+			return false
+		}
+		d.nodes[i].num++
+	}
+}
+
+// duplicate reports whether struct i, which is being read, has a member name.
+func (d *Document) duplicate(i int, name span) bool {
+	b := d.bytes(name)
+	for j := i + 1; j < len(d.nodes); j = int(d.nodes[j].next) {
+		if other := d.nodes[j].name; other.len() == len(b) && bytes.Equal(d.bytes(other), b) {
+			return true
+		}
+	}
+	return false
+}
+
+// elements reads the inside of array.
+func (d *Document) elements(i, depth int) bool {
+	d.nodes[i].kind = Array
+	if !d.expect(dataElement, "<data>") {
+		return false
+	}
+	for {
+		switch got := d.next(); got {
+		case valueElement:
+			if !d.value(span{}, depth+1) {
+				return false
+			}
+			d.nodes[i].num++
+		case endTag:
+			return d.end("</array>")
+		default:
+			return d.misplaced(got, "<value>")
+		}
+	}
+}
