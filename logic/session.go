@@ -2,15 +2,19 @@ package logic
 
 import "time"
 
-// Limits of one call. They bound a session token's size and a query's time.
+// Limits of one call. They bound a query's time, and a session token's size: with everything at its limit a token is still a
+// string that XML-RPC and a dialplan can carry (MaxTokenLength).
 const (
-	StepBudget     = 64  // steps walked in one query
-	RedirectBudget = 5   // connects in one call
-	MaxTargets     = 8   // targets of one connect
-	MaxVariables   = 16  // variables of one call
-	MaxValueLength = 256 // bytes of one variable
-	MaxRecords     = 16  // records of one call
-	MaxPathLength  = 512 // bytes of the script path
+	StepBudget       = 64  // steps walked in one query
+	RedirectBudget   = 5   // connects in one call
+	MaxTargets       = 8   // targets of one connect
+	MaxVariables     = 16  // variables of one call
+	MaxValueLength   = 256 // bytes of one variable, as of one table value
+	MaxVariableBytes = 768 // bytes of all variables of one call, names and values
+	MaxRecords       = 4   // records of one call
+	MaxRecordLength  = 96  // bytes of one record's text
+	MaxLegs          = 10  // legs of one call that are kept
+	MaxPathLength    = 512 // bytes of the script path
 )
 
 // Session is the state of one call between two queries. It rides with the call as a signed token (Seal, Open)
@@ -39,6 +43,13 @@ type Session struct {
 	Records    []Record
 	Targets    []Target // of the connect under way
 	Release    int      // Q.850 cause the engine released with, 0 while it has not
+	Answered   bool     // the node was told to answer the caller's leg
+	Continued  bool     // the call was given back to the node's dialplan
+}
+
+// Reset makes the session that of no call, and keeps its memory for the next.
+func (c *Session) Reset() {
+	*c = Session{Variables: c.Variables[:0], Path: c.Path[:0], Legs: c.Legs[:0], Records: c.Records[:0], Targets: c.Targets[:0]}
 }
 
 // Variable is a named value of one call. Values are text; typed reading is compiled from the script.
@@ -171,4 +182,6 @@ type Outcome struct {
 	Instructions []Instruction
 	Ask          Ask
 	Trace        *Trace // not nil: Step writes here which rows decided, for explain
+
+	walk walk // scratch of Step
 }

@@ -1,7 +1,11 @@
 package logic
 
 import (
+	"cmp"
+	"slices"
 	"time"
+
+	"ringmaster/logic/prefix"
 )
 
 // Zones finds a time zone by its IANA name. Reading zone files is I/O, so the shell gives it (time.LoadLocation).
@@ -25,37 +29,120 @@ type Node struct {
 }
 
 // Snapshot is all operators' rows compiled into one immutable value. Safe for concurrent use.
+//
+// What belongs to a service (script, tables, lists, calendars) hangs on the service by pointers, so that a service that
+// kept its last good version keeps all of what it was compiled with.
 type Snapshot struct {
 	revision int64
-}
+	sizes    map[string]int
 
-// Compile makes the snapshot of rows. A service that cannot be compiled keeps the version it had in previous
-// (nil: none) and is told as a Problem, as is every other row that cannot be used.
-func Compile(rows *Rows, previous *Snapshot, zones Zones) (*Snapshot, []Problem) {
-	return &Snapshot{revision: rows.Revision}, nil
+	plans         map[string]numberingPlan
+	trunks        map[string]trunk
+	nodes         map[string]Node
+	certificates  map[string]string // certificate name → node
+	keys          *Keys
+	areas         *prefix.Table // E.164 prefix → index into areaNames
+	areaNames     []string
+	calendars     map[string]*calendarTable
+	lists         map[string]*screeningList
+	translations  map[string]*translationTable
+	distributions map[string]*distribution
+	prompts       map[string]string // prompt → file
+	scripts       map[string]*script
+	services      map[string]*service
+	numbers       numberTable
 }
 
 // Revision is the config version that the snapshot was made of.
 func (s *Snapshot) Revision() int64 { return s.revision }
 
 // Node finds a node by name.
-func (s *Snapshot) Node(name string) (Node, bool) { return Node{}, false }
+func (s *Snapshot) Node(name string) (Node, bool) {
+	node, ok := s.nodes[name]
+	return node, ok
+}
 
 // NodeByCertificate finds a node by the name its client certificate shows (subject common name or DNS name).
-func (s *Snapshot) NodeByCertificate(name string) (Node, bool) { return Node{}, false }
+func (s *Snapshot) NodeByCertificate(name string) (Node, bool) {
+	node, ok := s.certificates[name]
+	if !ok {
+		return Node{}, false
+	}
+	return s.Node(node)
+}
 
 // Keys are the session keys in force.
-func (s *Snapshot) Keys() *Keys { return nil }
+func (s *Snapshot) Keys() *Keys { return s.keys }
 
-// Sizes counts what the snapshot holds, by table, for metrics and the operator's page.
-func (s *Snapshot) Sizes() map[string]int { return nil }
+// Sizes counts what the snapshot holds, by table, for metrics and the operator's page. Not to be changed.
+func (s *Snapshot) Sizes() map[string]int { return s.sizes }
 
 // Scripts lists the scripts' names in order: the fixed label set of call metrics.
-func (s *Snapshot) Scripts() []string { return nil }
+func (s *Snapshot) Scripts() []string {
+	names := make([]string, 0, len(s.scripts))
+	for name := range s.scripts {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
 
-// Step advances one call by one event at the instant now. It changes call and out in place and depends on
-// nothing but its arguments. When out.Ask is not AskNothing, the caller answers it and steps again.
-func (s *Snapshot) Step(call *Session, event Event, now time.Time, out *Outcome) {}
+// service is an instance of a script, with its parameters looked up.
+type service struct {
+	name       string
+	subscriber string
+	language   string
+	active     bool
+	script     *script
+	slots      []slot // by index of script.parameters
+}
 
-// EndCall says what a call came to. The same session and event give the same CDR.
-func EndCall(call *Session, end EndEvent, now time.Time) CDR { return CDR{} }
+// slot is a parameter's value: as text, and as the thing it names.
+type slot struct {
+	text   string
+	object any // *translationTable, *screeningList, *calendarTable, *distribution; string (sound file) for a prompt; int64 for an integer
+}
+
+// numberTable finds the service of a called number: exact numbers in a map, ranges in a trie.
+type numberTable struct {
+	exact    map[packedNumber]uint32
+	ranges   *prefix.Table
+	services []*service
+}
+
+func (t *numberTable) find(digits string) (found *service, length int, exact bool) {
+	if packed, ok := packDigits(digits); ok {
+		if index, ok := t.exact[packed]; ok {
+			return t.services[index], len(digits), true
+		}
+	}
+	if index, length, ok := t.ranges.Longest(digits); ok {
+		return t.services[index], length, false
+	}
+	return nil, 0, false
+}
+
+// packedNumber is a string of at most 18 digits in one integer: a leading 1 keeps leading zeros apart.
+type packedNumber uint64
+
+func packDigits(digits string) (packedNumber, bool) {
+	if len(digits) > 18 || len(digits) == 0 {
+		return 0, false
+	}
+	packed := packedNumber(1)
+	for i := range len(digits) {
+		digit := digits[i] - '0'
+		if digit > 9 {
+			return 0, false
+		}
+		packed = packed*10 + packedNumber(digit)
+	}
+	return packed, true
+}
+
+// sortProblems puts problems into the order an operator reads them in.
+func sortProblems(problems []Problem) {
+	slices.SortFunc(problems, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Reason, b.Reason))
+	})
+}

@@ -1,5 +1,16 @@
 package logic
 
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"cel.dev/cel-go/common/types/ref"
+
+	"ringmaster/logic/calendar"
+	"ringmaster/logic/prefix"
+)
+
 // Trace is the account of a decision, row by row, for explain. It is written by the very code that decides.
 type Trace struct {
 	Decisions []Decision
@@ -7,7 +18,7 @@ type Trace struct {
 
 // Decision says what one step did and which row made it so.
 type Decision struct {
-	Step   string   `json:"step,omitempty"` // empty: before the script (number, origin)
+	Step   string   `json:"step,omitempty"` // empty: before the script (numbering plan, service number)
 	SIB    string   `json:"sib,omitempty"`
 	Exit   string   `json:"exit,omitempty"`
 	Next   string   `json:"next,omitempty"`
@@ -15,4 +26,158 @@ type Decision struct {
 	Key    string   `json:"key,omitempty"`    // the row that decided, as an operator would name it
 	Reason string   `json:"reason"`           // in words
 	Beaten []string `json:"beaten,omitempty"` // rows that matched too and lost, with why
+}
+
+// tracing reports whether somebody wants to know. Without it no reason is put into words.
+func (w *walk) tracing() bool { return w.out.Trace != nil }
+
+// decide adds a decision of the current step.
+func (w *walk) decide(d Decision) {
+	if w.step != nil {
+		d.Step, d.SIB = w.step.name, w.step.sib
+	}
+	w.out.Trace.Decisions = append(w.out.Trace.Decisions, d)
+}
+
+// traceExit writes the exit behind the step's last decision.
+func (w *walk) traceExit(exit string, next int, wired bool) {
+	decisions := w.out.Trace.Decisions
+	if len(decisions) == 0 || decisions[len(decisions)-1].Step != w.step.name {
+		w.decide(Decision{})
+		decisions = w.out.Trace.Decisions
+	}
+	last := &decisions[len(decisions)-1]
+	last.Exit = exit
+	if wired {
+		last.Next = w.service.script.steps[next].name
+	} else {
+		last.Reason = strings.TrimPrefix(last.Reason+"; nothing is wired to this exit: the call is released", "; ")
+	}
+}
+
+func (w *walk) traceNumber(found *service, length int, exact bool) {
+	called := w.call.Called
+	d := Decision{Table: "service_number", Key: called[:length]}
+	if exact {
+		d.Reason = fmt.Sprintf("%s belongs to service %s", called, found.name)
+	} else {
+		d.Reason = fmt.Sprintf("the range %s* holds %s and belongs to service %s", called[:length], called, found.name)
+	}
+	for _, match := range w.snapshot.numbers.ranges.AppendMatches(nil, called) {
+		if !exact && match.Length == length {
+			continue
+		}
+		why := "shorter"
+		if exact {
+			why = "the exact number goes first"
+		}
+		d.Beaten = append(d.Beaten, fmt.Sprintf("range %s* of service %s: %s", called[:match.Length], w.snapshot.numbers.services[match.Value].name, why))
+	}
+	w.decide(d)
+}
+
+func (w *walk) traceOrigin(length int) {
+	d := Decision{Table: "area_prefix"}
+	switch {
+	case w.call.Caller == "":
+		d.Reason = "the caller's number is unknown: no origin"
+	case w.origin == "":
+		d.Reason = fmt.Sprintf("no area holds caller %s: no origin", w.call.Caller)
+	default:
+		d.Key = w.call.Caller[:length]
+		d.Reason = fmt.Sprintf("caller %s is in area %s", w.call.Caller, w.origin)
+		d.Beaten = beaten(w.snapshot.areas, w.call.Caller, w.snapshot.areaNames)
+	}
+	w.decide(d)
+}
+
+// beaten tells of the shorter prefixes that matched too.
+func beaten(table *prefix.Table, key string, values []string) []string {
+	var lost []string
+	for i, match := range table.AppendMatches(nil, key) {
+		if i > 0 {
+			lost = append(lost, fmt.Sprintf("%s* (%s): shorter", key[:match.Length], values[match.Value]))
+		}
+	}
+	return lost
+}
+
+func (w *walk) traceTranslate(table *translationTable, key string, index uint32, length int, ok bool) {
+	d := Decision{Table: "translation", Key: table.name}
+	if !ok {
+		d.Reason = fmt.Sprintf("%s has no row for %q", table.name, key)
+		w.decide(d)
+		return
+	}
+	d.Key = table.name + "." + key[:length]
+	d.Reason = fmt.Sprintf("%q is %s", key, table.values[index])
+	if table.keys.trie != nil {
+		d.Beaten = beaten(table.keys.trie, key, table.values)
+	}
+	w.decide(d)
+}
+
+func (w *walk) traceScreen(list *screeningList, value string, length int, found, in bool) {
+	d := Decision{Table: "screening_entry", Key: list.name}
+	switch {
+	case in:
+		d.Key += "." + value[:length]
+		d.Reason = fmt.Sprintf("%q is in the list", value)
+	case found:
+		d.Key += "." + value[:length]
+		d.Reason = fmt.Sprintf("%q is in the list, but not valid now", value)
+	default:
+		d.Reason = fmt.Sprintf("%q is not in the list", value)
+	}
+	w.decide(d)
+}
+
+func (w *walk) traceExpression(e *expression, value ref.Val, err error) {
+	if err != nil {
+		w.decide(Decision{Reason: fmt.Sprintf("%s failed: %s", e.text, err)})
+		return
+	}
+	w.decide(Decision{Reason: fmt.Sprintf("%s is %s", e.text, textOf(value))})
+}
+
+func (w *walk) traceCalendar(table *calendarTable, state calendar.State) {
+	d := Decision{Table: "calendar_window", Key: table.name}
+	switch {
+	case state.Holiday >= 0:
+		d.Table, d.Key = "calendar_holiday", table.name+"."+table.holidays[state.Holiday]
+		d.Reason = fmt.Sprintf("a holiday: calendar %s is %s", table.name, openOrClosed(state.Status == calendar.Open))
+	case state.Window >= 0:
+		d.Key += "." + strconv.FormatInt(table.windows[state.Window], 10)
+		d.Reason = fmt.Sprintf("calendar %s is open", table.name)
+	default:
+		d.Reason = fmt.Sprintf("no window of calendar %s holds now: closed", table.name)
+	}
+	w.decide(d)
+}
+
+func openOrClosed(open bool) string {
+	if open {
+		return "open"
+	}
+	return "closed"
+}
+
+func (w *walk) traceVerify(reason string) {
+	if reason == "" {
+		reason = "its form is right"
+	}
+	w.decide(Decision{Reason: reason})
+}
+
+func (w *walk) tracePick(from *distribution, picked *branch) {
+	d := Decision{Table: "distribution_branch", Key: from.name + "." + picked.name}
+	switch from.method {
+	case methodPercentage:
+		d.Reason = fmt.Sprintf("this call's draw fell to %s: %d of %d go there", picked.value, picked.weight, from.total)
+	case methodHash:
+		d.Reason = fmt.Sprintf("callers are spread by their number: this one always to %s", picked.value)
+	case methodCircular:
+		d.Reason = fmt.Sprintf("it is the turn of %s", picked.value)
+	}
+	w.decide(d)
 }

@@ -1,0 +1,178 @@
+package logic
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"cel.dev/cel-go/cel"
+)
+
+// identifier is the form of names that expressions can use.
+var identifier = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
+
+// compileScripts compiles each script by itself. One with a problem keeps its last good version.
+func (c *compiler) compileScripts() {
+	parameters := make(map[string][]ScriptParameterRow)
+	for _, row := range c.rows.ScriptParameters {
+		parameters[row.Script] = append(parameters[row.Script], row)
+	}
+	steps := make(map[string][]StepRow)
+	for _, row := range c.rows.Steps {
+		steps[row.Script] = append(steps[row.Script], row)
+	}
+	exits := make(map[string][]StepExitRow)
+	for _, row := range c.rows.StepExits {
+		exits[row.Script] = append(exits[row.Script], row)
+	}
+	for _, row := range c.rows.Scripts {
+		compiled, problems := compileScript(row, parameters[row.Script], steps[row.Script], exits[row.Script])
+		c.problems = append(c.problems, problems...)
+		if len(problems) > 0 {
+			compiled = nil
+			if c.previous != nil && c.previous.scripts[row.Script] != nil {
+				last := *c.previous.scripts[row.Script]
+				last.broken = true
+				compiled = &last
+			}
+		}
+		if compiled != nil {
+			c.snapshot.scripts[row.Script] = compiled
+		}
+	}
+}
+
+func compileScript(row ScriptRow, parameters []ScriptParameterRow, steps []StepRow, exits []StepExitRow) (*script, []Problem) {
+	compiled := &script{name: row.Script, byName: make(map[string]int, len(steps)), variables: make(map[string]*cel.Type)}
+	var problems []Problem
+	refuse := func(table, key, format string, args ...any) {
+		problems = append(problems, Problem{table, key, fmt.Sprintf(format, args...)})
+	}
+	slices.SortFunc(parameters, func(a, b ScriptParameterRow) int { return strings.Compare(a.Parameter, b.Parameter) })
+	for _, parameter := range parameters {
+		key := row.Script + "." + parameter.Parameter
+		switch {
+		case !identifier.MatchString(parameter.Parameter):
+			refuse("script_parameter", key, "a parameter's name is a small letter, then small letters, digits and _")
+		case isCallVariable(parameter.Parameter):
+			refuse("script_parameter", key, "%q is a variable that every call has; choose another name", parameter.Parameter)
+		}
+		compiled.parameters = append(compiled.parameters, scriptParameter{parameter.Parameter, parameter.Type, parameter.DefaultValue})
+	}
+	for i, one := range steps {
+		compiled.byName[one.Step] = i
+		compiled.steps = append(compiled.steps, step{name: one.Step, sib: one.SIB})
+	}
+	first, ok := compiled.byName[row.FirstStep]
+	if !ok {
+		refuse("script", row.Script, "first_step %q is not one of its steps", row.FirstStep)
+	}
+	compiled.first = first
+
+	for _, exit := range exits {
+		key := row.Script + "." + exit.Step + "." + exit.Exit
+		from, ok := compiled.byName[exit.Step]
+		if !ok {
+			refuse("step_exit", key, "step %q does not exist", exit.Step)
+			continue
+		}
+		next, ok := compiled.byName[exit.NextStep]
+		if !ok {
+			refuse("step_exit", key, "next_step %q does not exist", exit.NextStep)
+			continue
+		}
+		compiled.steps[from].exits = append(compiled.steps[from].exits, stepExit{exit.Exit, next})
+	}
+
+	// Variables first: an expression may use what a step further down assigns.
+	blocks := make([]*blockCompiler, len(steps))
+	for i, one := range steps {
+		b := newBlockCompiler(compiled, &compiled.steps[i], one)
+		blocks[i] = b
+		for name, kind := range b.assigns() {
+			if known, ok := compiled.variables[name]; ok && !known.IsExactType(kind) {
+				refuse("step", b.key, "variable %q is %s here and %s in another step", name, kind, known)
+			}
+			compiled.variables[name] = kind
+		}
+	}
+	if len(compiled.variables) > MaxVariables {
+		refuse("script", row.Script, "its steps set %d variables, more than the %d that a call may carry", len(compiled.variables), MaxVariables)
+	}
+	environment, err := newEnvironment(compiled)
+	if err != nil {
+		refuse("script", row.Script, "%s", err)
+		return nil, problems
+	}
+	for i, b := range blocks {
+		b.environment = environment
+		compiled.steps[i].block = b.compile()
+		problems = append(problems, b.problems...)
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return compiled, compiled.checkPaths()
+}
+
+// checkPaths finds steps that nothing leads to and loops that no caller ever gets out of.
+func (s *script) checkPaths() []Problem {
+	var problems []Problem
+	reached := make([]bool, len(s.steps))
+	var reach func(int)
+	reach = func(i int) {
+		if reached[i] {
+			return
+		}
+		reached[i] = true
+		for _, exit := range s.steps[i].exits {
+			reach(exit.next)
+		}
+	}
+	reach(s.first)
+	for i := range s.steps {
+		if !reached[i] {
+			problems = append(problems, Problem{"step", s.name + "." + s.steps[i].name, "no exit leads to this step: wire one in step_exit or delete it"})
+		}
+	}
+	// A loop is sound when the call waits somewhere in it. So without the exits of steps that wait, no loop may be left.
+	const (
+		unseen = iota
+		onPath
+		done
+	)
+	state := make([]uint8, len(s.steps))
+	var path []string
+	var visit func(int)
+	visit = func(i int) {
+		switch state[i] {
+		case done:
+			return
+		case onPath:
+			loop := path[slices.Index(path, s.steps[i].name):]
+			problems = append(problems, Problem{"step", s.name + "." + s.steps[i].name,
+				"loop without an interaction: " + strings.Join(append(slices.Clone(loop), s.steps[i].name), " → ")})
+			return
+		}
+		state[i] = onPath
+		path = append(path, s.steps[i].name)
+		for _, exit := range s.steps[i].exits {
+			if !s.steps[i].waitsBefore(exit.name) {
+				visit(exit.next)
+			}
+		}
+		path = path[:len(path)-1]
+		state[i] = done
+	}
+	visit(s.first)
+	return problems
+}
+
+// waitsBefore reports whether the call waits for the node before it leaves the step by exit.
+func (s *step) waitsBefore(exit string) bool {
+	if interact, ok := s.block.(*interactBlock); ok && interact.maximum.isZero() {
+		return false // it only plays, and goes on at once
+	}
+	return sibs[s.sib].waits
+}

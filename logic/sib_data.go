@@ -1,0 +1,220 @@
+package logic
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types/ref"
+)
+
+// translateBlock looks a key up in a translation table and keeps what it finds.
+type translateBlock struct {
+	table int // slot
+	key   operand
+	into  string
+}
+
+func compileTranslate(b *blockCompiler) block {
+	return &translateBlock{
+		table: b.object("table", "translation_table"),
+		key:   b.template("key", b.text("key", "${called}")),
+		into:  b.into("target"),
+	}
+}
+
+func (t *translateBlock) run(w *walk) string {
+	table := w.service.slots[t.table].object.(*translationTable)
+	key := t.key.value(w)
+	index, length, ok := table.keys.find(key)
+	if w.tracing() {
+		w.traceTranslate(table, key, index, length, ok)
+	}
+	if !ok {
+		return "not_found"
+	}
+	w.call.set(t.into, table.values[index])
+	return "found"
+}
+
+// screenBlock asks whether a value is in a list now.
+type screenBlock struct {
+	list  int // slot
+	value operand
+}
+
+func compileScreen(b *blockCompiler) block {
+	return &screenBlock{
+		list:  b.object("list", "screening_list"),
+		value: b.template("value", b.text("value", "${caller}")),
+	}
+}
+
+func (s *screenBlock) run(w *walk) string {
+	list := w.service.slots[s.list].object.(*screeningList)
+	value := s.value.value(w)
+	index, length, found := list.keys.find(value)
+	in := found && list.validity[index].holds(w.now)
+	if w.tracing() {
+		w.traceScreen(list, value, length, found, in)
+	}
+	if in {
+		return "in"
+	}
+	return "out"
+}
+
+// compareBlock branches on a CEL condition. A condition that fails at run time counts as false.
+type compareBlock struct {
+	condition expression
+}
+
+func compileCompare(b *blockCompiler) block {
+	return &compareBlock{b.expression("condition", cel.BoolType)}
+}
+
+func (c *compareBlock) run(w *walk) string {
+	value, err := c.condition.evaluate(w)
+	holds := err == nil && value.Value() == true
+	if w.tracing() {
+		w.traceExpression(&c.condition, value, err)
+	}
+	if holds {
+		return "true"
+	}
+	return "false"
+}
+
+// algorithmBlock sets a variable to what a CEL expression gives. One that fails at run time leaves the variable as it is.
+type algorithmBlock struct {
+	expression expression
+	into       string
+}
+
+func compileAlgorithm(b *blockCompiler) block {
+	into := b.into("")
+	if into == "" {
+		b.refuse("parameter %q is missing", "into")
+	}
+	name := b.text("type", "string")
+	kind, ok := variableTypes[name]
+	if !ok {
+		b.refuse("type %q is unknown: string, integer or boolean", name)
+		kind = cel.StringType
+	}
+	return &algorithmBlock{b.expression("expression", kind), into}
+}
+
+func (a *algorithmBlock) run(w *walk) string {
+	value, err := a.expression.evaluate(w)
+	if w.tracing() {
+		w.traceExpression(&a.expression, value, err)
+	}
+	if err == nil {
+		w.call.set(a.into, textOf(value))
+	}
+	return "done"
+}
+
+func textOf(value ref.Val) string {
+	switch value := value.Value().(type) {
+	case string:
+		return value
+	case int64:
+		return strconv.FormatInt(value, 10)
+	case bool:
+		return strconv.FormatBool(value)
+	}
+	return ""
+}
+
+// verifyBlock checks the form of what a caller dialled. It never looks a secret up.
+type verifyBlock struct {
+	value            operand
+	pattern          *regexp.Regexp // nil: any
+	minimum, maximum integerOperand
+	luhn             bool
+}
+
+func compileVerify(b *blockCompiler) block {
+	v := &verifyBlock{
+		value:   b.template("value", b.required("value")),
+		minimum: b.integer("minimum", 1, 0, MaxValueLength),
+		maximum: b.integer("maximum", MaxValueLength, 1, MaxValueLength),
+		luhn:    b.boolean("luhn", false),
+	}
+	if pattern := b.text("pattern", ""); pattern != "" {
+		compiled, err := regexp.Compile(`^(?:` + pattern + `)$`)
+		if err != nil {
+			b.refuse("parameter %q: %s", "pattern", err)
+		}
+		v.pattern = compiled
+	}
+	return v
+}
+
+func (v *verifyBlock) run(w *walk) string {
+	value := v.value.value(w)
+	reason := ""
+	switch {
+	case len(value) < v.minimum.value(w):
+		reason = fmt.Sprintf("it has %d characters, fewer than %d", len(value), v.minimum.value(w))
+	case len(value) > v.maximum.value(w):
+		reason = fmt.Sprintf("it has %d characters, more than %d", len(value), v.maximum.value(w))
+	case v.pattern != nil && !v.pattern.MatchString(value):
+		reason = "it does not match the pattern"
+	case v.luhn && !luhn(value):
+		reason = "its check digit is wrong"
+	}
+	if w.tracing() {
+		w.traceVerify(reason)
+	}
+	if reason != "" {
+		return "wrong"
+	}
+	return "ok"
+}
+
+// luhn checks the check digit of ISO/IEC 7812-1 annex B, as card numbers have.
+func luhn(digits string) bool {
+	sum := 0
+	for i := range len(digits) {
+		digit := int(digits[len(digits)-1-i] - '0')
+		if digit < 0 || digit > 9 {
+			return false
+		}
+		if i%2 == 1 {
+			digit *= 2
+			if digit > 9 {
+				digit -= 9
+			}
+		}
+		sum += digit
+	}
+	return sum%10 == 0 && digits != ""
+}
+
+// logBlock writes a record that is stored with the call's CDR.
+type logBlock struct {
+	kind string
+	text operand
+}
+
+func compileLog(b *blockCompiler) block {
+	return &logBlock{kind: b.required("kind"), text: b.template("text", b.text("text", ""))}
+}
+
+func (l *logBlock) run(w *walk) string {
+	text := l.text.value(w)
+	if len(text) > MaxRecordLength {
+		text = text[:MaxRecordLength]
+	}
+	if len(w.call.Records) < MaxRecords {
+		w.call.Records = append(w.call.Records, Record{At: w.now.UTC(), Kind: l.kind, Text: text})
+	}
+	if w.tracing() {
+		w.decide(Decision{Reason: fmt.Sprintf("records %s: %s", l.kind, text)})
+	}
+	return "done"
+}
