@@ -22,7 +22,7 @@ type charter struct {
 
 // charters has a line for each package. "cmd/*" stands for every package below cmd.
 var charters = map[string]charter{
-	"logic":          {standard: pureStandard, own: []string{"logic/*"}, modules: []string{"cel.dev/cel-go"}},
+	"logic": {standard: pureStandard, own: []string{"logic/*"}, modules: []string{"cel.dev/cel-go"}},
 	// A trie of a million entries is built beside running calls and yields to them; it tells how much memory it takes.
 	"logic/prefix":   {standard: pureStandard, also: []string{"runtime", "unsafe"}},
 	"logic/calendar": {standard: pureStandard},
