@@ -18,7 +18,7 @@ PACKAGES="
 asterisk asterisk-modules asterisk-core-sounds-en-gsm asterisk-moh-opsound-gsm
 sip-tester
 python3
-xmlrpc-api-utils
+libxmlrpc-core-c3-dev
 librpc-xml-perl libxmlrpc-lite-perl
 ruby ruby-xmlrpc
 php-cli php-xmlrpc
@@ -135,7 +135,9 @@ case $(chroot "$building" asterisk -V) in
 "Asterisk 22."*) ;;
 *) say "note: the notes are about Asterisk 22, sid now has: $(chroot "$building" asterisk -V)" ;;
 esac
-chroot "$building" sh -c 'command -v sipp xmlrpc python3 perl ruby php node' >>"$log" || failed "a program is missing in the root"
+for program in sipp xmlrpc python3 perl ruby php node; do
+	chroot "$building" sh -c "command -v $program" >>"$log" || failed "$program is missing in the root"
+done
 rm -rf "$building"/var/cache/apt/archives/*.deb "$building"/var/lib/apt/lists/*
 touch "$building/.complete"
 rm -rf --one-file-system "$root"
