@@ -1,6 +1,9 @@
 package wire
 
-import "unicode/utf8"
+import (
+	"slices"
+	"unicode/utf8"
+)
 
 // charset is the encoding that a document is in.
 type charset uint8
@@ -63,6 +66,11 @@ func firstHigh(b []byte) int {
 
 // appendLatin1 appends ISO-8859-1 text to dst as UTF-8.
 func appendLatin1(dst, text []byte) []byte {
+	n := len(text)
+	for _, c := range text {
+		n += int(c >> 7) // two bytes for those outside ASCII
+	}
+	dst = slices.Grow(dst, n)
 	for _, c := range text {
 		dst = utf8.AppendRune(dst, rune(c))
 	}
@@ -102,6 +110,14 @@ func isNameChar(r rune) bool {
 	return isNameStart(r) || '0' <= r && r <= '9' || r == '-' || r == '.' || r == 0xB7 ||
 		0x300 <= r && r <= 0x36F || r == 0x203F || r == 0x2040
 }
+
+// asciiNameChar is isNameChar for the bytes of ASCII.
+var asciiNameChar = func() (t [256]bool) {
+	for c := range rune(utf8.RuneSelf) {
+		t[c] = isNameChar(c)
+	}
+	return t
+}()
 
 func isSpace(c byte) bool {
 	return c == ' ' || c == '\n' || c == '\t' || c == '\r'

@@ -20,9 +20,10 @@ const (
 )
 
 // maxOpen is how deep elements nest in the deepest document that MaxDepth
-// allows: methodCall, params and param; value, struct and member (or value,
-// array and data) at every depth; and the type element of the innermost value.
-const maxOpen = 3 + 3*MaxDepth
+// allows: methodCall, params and param, and at every depth value, struct and
+// member (or value, array and data). There is room for one more, so that the
+// value that is too deep is seen to be one.
+const maxOpen = 3 + 3*MaxDepth + 1
 
 // maxAttributes bounds the attributes that are read only to find out whether
 // a document that is refused anyway is well-formed.

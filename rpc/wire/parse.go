@@ -114,22 +114,40 @@ func (d *Document) root(want element) bool {
 	return d.methodResponse()
 }
 
+// nextLikely is next where the start tag of likely is probably there as it is
+// written in tag, to the byte.
+func (d *Document) nextLikely(likely element, tag string) element {
+	if i := d.pos; !d.empty && d.has(i, tag) {
+		d.tag, d.pos = i, i+len(tag)
+		if !d.push(i+len("<"), d.pos-len(">")) {
+			return noTag
+		}
+		return likely
+	}
+	return d.next()
+}
+
 // expect reads the start tag of the element want.
-func (d *Document) expect(want element, name string) bool {
-	got := d.next()
+func (d *Document) expect(want element, tag string) bool {
+	got := d.nextLikely(want, tag)
 	if got == want {
 		return true
 	}
-	return d.misplaced(got, name)
+	return d.misplaced(got, tag)
 }
 
-// end reads the end tag of the innermost open element.
-func (d *Document) end(expected string) bool {
+// end reads the end tag of the innermost open element, which is usually there
+// as it is written in tag, to the byte.
+func (d *Document) end(tag string) bool {
+	if i := d.pos; !d.empty && d.has(i, tag) {
+		d.tag, d.pos = i, i+len(tag)
+		return d.close() == endTag
+	}
 	got := d.next()
 	if got == endTag {
 		return true
 	}
-	return d.misplaced(got, expected)
+	return d.misplaced(got, tag)
 }
 
 // misplaced refuses the tag got, read where another had to be.
@@ -366,7 +384,7 @@ func (d *Document) tooLong(at int, what string) bool {
 func (d *Document) members(i, depth int) bool {
 	d.nodes[i].kind = Struct
 	for {
-		switch got := d.next(); got {
+		switch got := d.nextLikely(memberElement, "<member>"); got {
 		case memberElement:
 		case endTag:
 			return true

@@ -48,7 +48,10 @@ func (s *scanner) bytes(p span) []byte {
 }
 
 // fail ends the scan with a fault at offset i of src. It gives false, as do
-// all the functions here that find a fault.
+// all the functions here that find a fault. (Inlined, fail and refuse would
+// widen the frames of all their callers, which costs a quarter of a parse.)
+//
+//go:noinline
 func (s *scanner) fail(code, i int, format string, args ...any) bool {
 	if s.fault == nil {
 		s.fault = s.newFault(code, i, format, args)
@@ -57,6 +60,8 @@ func (s *scanner) fail(code, i int, format string, args ...any) bool {
 }
 
 // refuse notes what is well-formed but not XML-RPC. It gives false.
+//
+//go:noinline
 func (s *scanner) refuse(i int, format string, args ...any) bool {
 	if s.refusal == nil {
 		s.refusal = s.newFault(NotXMLRPC, i, format, args)
@@ -86,7 +91,11 @@ func (s *scanner) unexpected(i int, where string) bool {
 // count counts a token.
 func (s *scanner) count() bool {
 	s.tokens++
-	return s.tokens <= MaxTokens || s.fail(NotXMLRPC, s.pos, "more than %d tokens", MaxTokens)
+	return s.tokens <= MaxTokens || s.tooMany()
+}
+
+func (s *scanner) tooMany() bool {
+	return s.fail(NotXMLRPC, s.pos, "more than %d tokens", MaxTokens)
 }
 
 // has reports whether src has token at offset i.
@@ -125,15 +134,17 @@ func (s *scanner) char(i int) int {
 
 // name gives the end of the name at offset i, which is i when there is none.
 func (s *scanner) name(i int) int {
-	for start := i; i < len(s.src); {
-		r, n := rune(s.src[i]), 1
-		if r >= utf8.RuneSelf {
-			if r, n = utf8.DecodeRune(s.src[i:]); r == utf8.RuneError && n == 1 {
-				return i
-			}
-		}
-		if !isNameChar(r) || i == start && !isNameStart(r) {
-			return i
+	start := i
+	for i < len(s.src) && asciiNameChar[s.src[i]] {
+		i++
+	}
+	if i > start && !isNameStart(rune(s.src[start])) {
+		return start
+	}
+	for i < len(s.src) && (s.src[i] >= utf8.RuneSelf || asciiNameChar[s.src[i]]) {
+		r, n := utf8.DecodeRune(s.src[i:])
+		if r == utf8.RuneError && n == 1 || !isNameChar(r) || i == start && !isNameStart(r) {
+			break
 		}
 		i += n
 	}
