@@ -80,7 +80,9 @@ type Difference struct {
 	Got  string
 }
 
-func (d Difference) String() string { return fmt.Sprintf("line %d\n  want %s\n  got  %s", d.Line, d.Want, d.Got) }
+func (d Difference) String() string {
+	return fmt.Sprintf("line %d\n  want %s\n  got  %s", d.Line, d.Want, d.Got)
+}
 
 // Play runs the transcript against the step function and returns where it differs. Said, if not nil, is told each line as it is
 // run: what was sent and what came of it. An error is a transcript that cannot be played, or rows that do not compile.
