@@ -1,0 +1,161 @@
+package rpc
+
+import (
+	"context"
+
+	"ringmaster/rpc/api"
+	"ringmaster/rpc/wire"
+)
+
+// State words of node.*.
+const (
+	stateInService    = "in_service"
+	stateOutOfService = "out_of_service"
+)
+
+func nodeMethods() []*method {
+	reply := []member{
+		{api.State, textKind, true, "in_service or out_of_service: whether the operators want calls on the node."},
+		{api.Gaps, arrayKind, true, "Call gaps to obey locally; empty when there are none."},
+		{api.Engines, arrayKind, true, "URLs of the engines in service; empty: go on with those that are configured."},
+	}
+	return []*method{
+		{
+			name:       api.MethodNodeRegister,
+			summary:    "Says that a node has started.",
+			help:       "Sent once after each start, until it is acknowledged: only then is it durable. It waits for that as call.end does.",
+			signatures: structSignature(),
+			request:    nodeMembers,
+			reply:      reply,
+			faults:     []int{api.FaultNotYourCall, api.FaultOverloaded, api.FaultNotDurable},
+			serve:      (*Server).nodeRegister,
+			durable:    true,
+		},
+		{
+			name:    api.MethodNodeHeartbeat,
+			summary: "Says that a node is alive, and which calls are.",
+			help: "Sent every 5 seconds. It is answered inside the budget even when it cannot be recorded: the next one makes up for it. " +
+				"A node that is missing for 60 seconds is taken for dead, and its calls are closed.",
+			signatures: structSignature(),
+			request:    nodeMembers,
+			reply:      reply,
+			faults:     []int{api.FaultNotYourCall},
+			serve:      (*Server).nodeHeartbeat,
+			durable:    true,
+		},
+	}
+}
+
+// Indexes into nodeMembers.
+const (
+	nodeNode = iota
+	nodeBootID
+	nodeCapacity
+	nodeChannels
+	nodeCalls
+)
+
+var nodeMembers = []member{
+	nodeNode:     {api.Node, textKind, true, "The node's name; it must be the one that has authenticated."},
+	nodeBootID:   {api.BootID, textKind, true, "New at each start of the node: 1–64 printable ASCII characters."},
+	nodeCapacity: {api.Capacity, intKind, false, "Channels that the node may carry; absent or 0: what the operators' table says."},
+	nodeChannels: {api.Channels, intKind, true, "Channels in use now."},
+	nodeCalls:    {api.Calls, arrayKind, false, "call_ids that are live on the node, at most 1024."},
+}
+
+// nodeReport is what a node says of itself.
+type nodeReport struct {
+	bootID             string
+	capacity, channels int
+	calls              []string
+}
+
+func (q *query) bindNode(p params) (r nodeReport, fault *wire.Fault) {
+	if fault = q.bind(nodeMembers, p); fault != nil {
+		return r, fault
+	}
+	a := &q.args
+	if fault = q.checkNode(a[nodeNode]); fault != nil {
+		return r, fault
+	}
+	if fault = checkWord(api.BootID, a[nodeBootID], true); fault != nil {
+		return r, fault
+	}
+	if fault = checkInt(api.Capacity, a[nodeCapacity], maxChannels); fault != nil {
+		return r, fault
+	}
+	if fault = checkInt(api.Channels, a[nodeChannels], maxChannels); fault != nil {
+		return r, fault
+	}
+	if n := a[nodeCalls].Len(); n > maxLiveCalls {
+		return r, invalid("member calls: has %d elements, may have %d", n, maxLiveCalls)
+	}
+	for v := range a[nodeCalls].Elements() {
+		if v.Kind() != wire.String {
+			return r, invalid("member calls[%d]: is %s, must be string", len(r.calls), v.Kind())
+		}
+		if b := v.Bytes(); !isWord(b, maxCallID) {
+			return r, invalid("member calls[%d]: must be a call_id, is %s", len(r.calls), quoted(b))
+		}
+		r.calls = append(r.calls, v.Text())
+	}
+	r.bootID = a[nodeBootID].Text()
+	r.capacity, r.channels = int(a[nodeCapacity].Int()), int(a[nodeChannels].Int())
+	return r, nil
+}
+
+func (s *Server) nodeRegister(q *query, p params) *wire.Fault {
+	r, fault := q.bindNode(p)
+	if fault != nil {
+		return fault
+	}
+	q.phase(phaseDecode)
+	fault = q.durably(func(ctx context.Context) error {
+		return s.ledger.Register(ctx, q.node.Name, r.bootID, r.capacity, r.channels, r.calls)
+	})
+	if fault != nil {
+		return fault
+	}
+	q.writeNodeState()
+	return nil
+}
+
+func (s *Server) nodeHeartbeat(q *query, p params) *wire.Fault {
+	r, fault := q.bindNode(p)
+	if fault != nil {
+		return fault
+	}
+	q.phase(phaseDecode)
+	// A heartbeat waits as long as a query may. A node must be told its state while Postgres is away.
+	ctx, cancel := context.WithTimeout(q.ctx, s.budget)
+	defer cancel()
+	if err := s.ledger.Heartbeat(ctx, q.node.Name, r.bootID, r.channels, r.calls); err != nil {
+		s.metrics.soft.Inc()
+		s.logger.Debug("couldn't record a heartbeat", "node", q.node.Name, "error", err)
+	}
+	q.phase(phaseLedger)
+	q.writeNodeState()
+	return nil
+}
+
+func (q *query) writeNodeState() {
+	w := &q.writer
+	state := stateOutOfService
+	if q.node.InService {
+		state = stateInService
+	}
+	w.BeginStruct()
+	w.MemberString(api.State, state)
+	w.BeginMember(api.Gaps)
+	w.BeginArray()
+	w.EndArray()
+	w.EndMember()
+	w.BeginMember(api.Engines)
+	w.BeginArray()
+	for _, url := range q.server.engines {
+		w.String(url)
+	}
+	w.EndArray()
+	w.EndMember()
+	w.EndStruct()
+}

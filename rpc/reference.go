@@ -1,0 +1,3 @@
+package rpc
+
+func helpText(m *method) string { return m.summary + "\n\n" + m.help }
