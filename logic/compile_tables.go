@@ -64,7 +64,7 @@ func (c *compiler) compileNodes() {
 func (c *compiler) compilePrompts() {
 	for _, row := range c.rows.Prompts {
 		if !ValidName(row.File, true) {
-			c.problem("prompt", row.Prompt, "file %q is not the name of a sound: 1–40 of a–z, A–Z, 0–9, - and _, with / between folders", row.File)
+			c.problem("prompt", row.Prompt, "file %q is not the name of a sound: 1–64 of a–z, A–Z, 0–9, - and _, with / between folders", row.File)
 			continue
 		}
 		c.snapshot.prompts[row.Prompt] = row.File

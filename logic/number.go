@@ -20,13 +20,20 @@ func ValidNumber(s string) bool {
 	return true
 }
 
-// MaxNameLength is the most bytes a name may have: of trunks, services, scripts, steps.
-const MaxNameLength = 40
+// The most bytes that a name may have: of a trunk, service, script or step, and of a sound file with its folders.
+const (
+	MaxNameLength = 40
+	MaxFileLength = 64
+)
 
-// ValidName reports whether s may name a trunk or a sound file: 1–40 of a–z, A–Z, 0–9, - and _, for files also /
-// between names.
+// ValidName reports whether s may name a trunk (1–40 of a–z, A–Z, 0–9, - and _) or, as a path, a sound file (up to 64,
+// with / between folders).
 func ValidName(s string, path bool) bool {
-	if s == "" || len(s) > MaxNameLength || s[0] == '/' || s[len(s)-1] == '/' || strings.Contains(s, "//") {
+	most := MaxNameLength
+	if path {
+		most = MaxFileLength
+	}
+	if s == "" || len(s) > most || s[0] == '/' || s[len(s)-1] == '/' || strings.Contains(s, "//") {
 		return false
 	}
 	for i := range len(s) {
