@@ -56,8 +56,8 @@ func (s *scanner) declaration() (charset, bool) {
 	if !ok {
 		return 0, false
 	}
-	if version == nil || !isVersion(version) {
-		return 0, s.fail(NotWellFormed, at, "the XML declaration needs a version 1.x")
+	if string(version) != "1.0" {
+		return 0, s.fail(NotWellFormed, at, `the XML declaration has no version "1.0"`)
 	}
 	encoding := utf8Charset
 	name, at, ok := s.pseudoAttribute("encoding")
@@ -108,18 +108,6 @@ func (s *scanner) pseudoAttribute(name string) (value []byte, at int, ok bool) {
 	}
 	s.pos = i + n + 2
 	return s.src[i+1 : i+1+n], i + 1, true
-}
-
-func isVersion(b []byte) bool {
-	if len(b) < 3 || b[0] != '1' || b[1] != '.' {
-		return false
-	}
-	for _, c := range b[2:] {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return true
 }
 
 // isEncodingName is production 81.
