@@ -303,7 +303,7 @@ func (h *house) purity(sources []source) {
 }
 
 // state finds package variables that can change. Exempt by rule: errors (errors.New, fmt.Errorf), compiled regular
-// expressions and replacers, what sync.OnceValue computes, types of cel-go, embedded files, literals and tables (composite literals, or what a function of the package
+// expressions and replacers, what sync.OnceValue computes, dates, types of cel-go, embedded files, literals and tables (composite literals, or what a function of the package
 // makes of nothing), as long as nothing in the package assigns to them; and var _, which is a check.
 func (h *house) state(sources []source) {
 	variables := make(map[string]bool)
@@ -380,7 +380,7 @@ func (h *house) state(sources []source) {
 
 // unchanging lists the functions whose result stays as it is.
 var unchanging = []string{
-	"errors.New", "fmt.Errorf", "regexp.MustCompile", "strings.NewReplacer", "sync.OnceValue", "sync.OnceValues", "cel.OpaqueType",
+	"errors.New", "fmt.Errorf", "regexp.MustCompile", "strings.NewReplacer", "sync.OnceValue", "sync.OnceValues", "time.Date", "cel.OpaqueType",
 }
 
 func embeds(doc *ast.CommentGroup) bool {
