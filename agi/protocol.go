@@ -1,0 +1,177 @@
+package agi
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// The AGI protocol (Asterisk: res_agi.c, "AGI" in its documentation): the environment as "agi_name: value" lines up to an empty one, then
+// commands, each answered by one line "200 result=…" or by a block "520-…" to "520 …". A line HANGUP may come in between at any time.
+const (
+	maxLine        = 16 << 10 // bytes of a line from Asterisk
+	maxEnvironment = 128      // lines
+	maxCommand     = 2000     // bytes; Asterisk reads 2048
+)
+
+var (
+	errHungUp   = errors.New("the channel has hung up")
+	errProtocol = errors.New("not the AGI protocol")
+)
+
+// channel is one FastAGI connection. It is used by one goroutine.
+type channel struct {
+	conn   net.Conn
+	reader *bufio.Reader
+	hungUp bool // a HANGUP line has come
+}
+
+func newChannel(conn net.Conn) *channel {
+	return &channel{conn: conn, reader: bufio.NewReaderSize(conn, maxLine)}
+}
+
+// begin reads the environment: the script's name and its first argument.
+func (c *channel) begin() (script, argument string, err error) {
+	_ = c.conn.SetDeadline(time.Now().Add(commandTimeout))
+	for range maxEnvironment {
+		line, err := c.line()
+		if err != nil {
+			return "", "", err
+		}
+		if line == "" {
+			return strings.Trim(script, "/"), argument, nil
+		}
+		name, value, found := strings.Cut(line, ": ")
+		if !found {
+			name, found = strings.CutSuffix(line, ":")
+		}
+		if !found || !strings.HasPrefix(name, "agi_") {
+			return "", "", fmt.Errorf("environment line %q: %w", clip(line), errProtocol)
+		}
+		switch name {
+		case "agi_network_script":
+			script = value
+		case "agi_arg_1":
+			argument = value
+		}
+	}
+	return "", "", fmt.Errorf("environment over %d lines: %w", maxEnvironment, errProtocol)
+}
+
+// line reads one line without its end.
+func (c *channel) line() (string, error) {
+	data, err := c.reader.ReadSlice('\n')
+	switch {
+	case errors.Is(err, bufio.ErrBufferFull):
+		return "", fmt.Errorf("line over %d bytes: %w", maxLine, errProtocol)
+	case errors.Is(err, io.EOF):
+		return "", errHungUp // with AGIEXITONHANGUP, Asterisk closes when the caller goes
+	case err != nil:
+		return "", fmt.Errorf("couldn't read from Asterisk: %w", err)
+	}
+	return strings.TrimRight(string(data), "\r\n"), nil
+}
+
+// agiReply is a reply line: 200 result=1 (text).
+type agiReply struct {
+	code   string
+	result string
+	text   string // in parentheses
+}
+
+var replyGrammar = regexp.MustCompile(`^(\d{3}) result=(-?[0-9*#A-D]*)(?: \((.*)\))?(?: endpos=\d+)?$`)
+
+// command sends one command and reads its reply.
+func (c *channel) command(wait time.Duration, words ...string) (agiReply, error) {
+	var b strings.Builder
+	for i, w := range words {
+		if strings.ContainsAny(w, "\r\n\x00\"\\") {
+			return agiReply{}, fmt.Errorf("argument %q of %s: %w", clip(w), words[0], errGrammar)
+		}
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		if i > 0 && (w == "" || strings.ContainsAny(w, " \t")) {
+			w = `"` + w + `"`
+		}
+		b.WriteString(w)
+	}
+	if b.Len() > maxCommand {
+		return agiReply{}, fmt.Errorf("command %s of %d bytes, at most %d: %w", words[0], b.Len(), maxCommand, errGrammar)
+	}
+	b.WriteByte('\n')
+	_ = c.conn.SetDeadline(time.Now().Add(wait))
+	if _, err := io.WriteString(c.conn, b.String()); err != nil {
+		return agiReply{}, fmt.Errorf("%w: %w", errHungUp, err)
+	}
+	for {
+		line, err := c.line()
+		if err != nil {
+			return agiReply{}, err
+		}
+		if line == "HANGUP" {
+			c.hungUp = true
+			continue
+		}
+		if strings.HasPrefix(line, "520-") { // a block: usage of a command that was not understood
+			for !strings.HasPrefix(line, "520 ") {
+				if line, err = c.line(); err != nil {
+					return agiReply{}, err
+				}
+			}
+			return agiReply{}, fmt.Errorf("Asterisk does not understand %s: %w", words[0], errProtocol)
+		}
+		if strings.HasPrefix(line, "511 ") {
+			return agiReply{}, errHungUp // not permitted on a dead channel
+		}
+		m := replyGrammar.FindStringSubmatch(line)
+		if m == nil || m[1] != "200" {
+			return agiReply{}, fmt.Errorf("reply %q to %s: %w", clip(line), words[0], errProtocol)
+		}
+		if c.hungUp {
+			return agiReply{}, errHungUp
+		}
+		return agiReply{m[1], m[2], m[3]}, nil
+	}
+}
+
+// set sets a channel variable, or a function such as TIMEOUT(absolute).
+func (c *channel) set(name, value string) error {
+	_, err := c.command(commandTimeout, "SET", "VARIABLE", name, value)
+	return err
+}
+
+func (c *channel) setAll(list [][2]string) error {
+	for _, v := range list {
+		if err := c.set(v[0], v[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// get reads a channel variable; one that is not set is empty.
+func (c *channel) get(name string) (string, error) {
+	r, err := c.command(commandTimeout, "GET", "VARIABLE", name)
+	return r.text, err
+}
+
+// exec runs an application of the dialplan.
+func (c *channel) exec(wait time.Duration, application, arguments string) error {
+	r, err := c.command(wait, "EXEC", application, arguments)
+	if err != nil {
+		return err
+	}
+	switch r.result {
+	case "-2":
+		return fmt.Errorf("Asterisk has no application %s: %w", application, errProtocol)
+	case "-1":
+		return errHungUp
+	}
+	return nil
+}
