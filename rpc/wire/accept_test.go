@@ -55,9 +55,11 @@ func call(value string) string {
 	return "<methodCall><methodName>m</methodName><params><param><value>" + value + "</value></param></params></methodCall>"
 }
 
-// TestClients has, per client, what it puts on the wire.
-func TestClients(t *testing.T) {
-	for _, c := range []struct{ name, body, want string }{
+type accepted struct{ name, body, want string }
+
+// clients has, per client, what it puts on the wire.
+func clients() []accepted {
+	return []accepted{
 		{"Python xmlrpc.client", "<?xml version='1.0'?>\n<methodCall>\n<methodName>number.translate</methodName>\n<params>\n<param>\n<value><struct>\n<member>\n<name>caller</name>\n<value><string>41446681800</string></value>\n</member>\n<member>\n<name>n</name>\n<value><int>7</int></value>\n</member>\n<member>\n<name>raw</name>\n<value><base64>\nAAEC\n</base64></value>\n</member>\n<member>\n<name>x</name>\n<value><double>1e-05</double></value>\n</member>\n<member>\n<name>at</name>\n<value><dateTime.iso8601>20240229T23:59:59</dateTime.iso8601></value>\n</member>\n<member>\n<name>none</name>\n<value><nil/></value></member>\n<member>\n<name>list</name>\n<value><array><data>\n<value><boolean>1</boolean></value>\n</data></array></value>\n</member>\n</struct></value>\n</param>\n</params>\n</methodCall>\n",
 			`number.translate({caller: "41446681800", n: 7, raw: x'000102', x: 1e-05f, at: 2024-02-29T23:59:59Z, none: nil, list: [true]})`},
 		{"Perl RPC::XML", `<?xml version="1.0" encoding="us-ascii"?><methodCall><methodName>a.b</methodName><params><param><value><string>Z&#252;rich</string></value></param></params></methodCall>`,
@@ -82,7 +84,11 @@ func TestClients(t *testing.T) {
 			`a(3, x'01', -5000000000)`},
 		{"UserLand", "<?xml version=\"1.0\"?>\n<methodCall>\n\t<methodName>examples.getStateName</methodName>\n\t<params>\n\t\t<param>\n\t\t\t<value>South Dakota</value>\n\t\t\t</param>\n\t\t</params>\n\t</methodCall>",
 			`examples.getStateName("South Dakota")`},
-	} {
+	}
+}
+
+func TestClients(t *testing.T) {
+	for _, c := range clients() {
 		t.Run(c.name, func(t *testing.T) {
 			var d Document
 			if err := d.ParseCall([]byte(c.body)); err != nil {
@@ -98,7 +104,7 @@ func TestClients(t *testing.T) {
 // TestEnvelope is about what stands around the values.
 func TestEnvelope(t *testing.T) {
 	const body = "<methodCall><methodName>m</methodName><params><param><value>é</value></param></params></methodCall>"
-	for _, c := range []struct{ name, body, want string }{
+	for _, c := range []accepted{
 		{"no declaration", body, `m("é")`},
 		{"byte order mark", "\xEF\xBB\xBF" + body, `m("é")`},
 		{"byte order mark and declaration", "\xEF\xBB\xBF<?xml version='1.0' encoding='utf-8'?>" + body, `m("é")`},
@@ -124,8 +130,11 @@ func TestEnvelope(t *testing.T) {
 	}
 }
 
-func TestValues(t *testing.T) {
-	for _, c := range []struct{ value, want string }{
+type written struct{ value, want string }
+
+// values has every way to write a value that is taken.
+func values() []written {
+	return []written{
 		{`<int>0</int>`, "0"},
 		{`<i4>+12</i4>`, "12"},
 		{`<i4>-0007</i4>`, "-7"},
@@ -177,7 +186,11 @@ func TestValues(t *testing.T) {
 		{`<struct><member><name>a</name><value><struct><member><name>a</name><value>x</value></member></struct></value></member></struct>`, `{a: {a: "x"}}`},
 		{`<array><data/></array>`, "[]"},
 		{`<array><data><value/><value><array><data><value>x</value></data></array></value><value><nil/></value></data></array>`, `["", ["x"], nil]`},
-	} {
+	}
+}
+
+func TestValues(t *testing.T) {
+	for _, c := range values() {
 		t.Run(c.value, func(t *testing.T) {
 			var d Document
 			if err := d.ParseCall([]byte(call(c.value))); err != nil {
