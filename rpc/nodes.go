@@ -34,8 +34,7 @@ func nodeMethods() []*method {
 		{
 			name:    api.MethodNodeHeartbeat,
 			summary: "Says that a node is alive, and which calls are.",
-			help: "Sent every 5 seconds. It is answered inside the budget even when it cannot be recorded: the next one makes up for it. " +
-				"A node that is missing for 60 seconds is taken for dead, and its calls are closed.",
+			help: "Sent every 5 seconds. It is answered inside the budget even when it cannot be recorded: the next one makes up for it.",
 			signatures: structSignature(),
 			request:    nodeMembers,
 			reply:      reply,

@@ -1,0 +1,158 @@
+package rpc
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// discard is a ResponseWriter without a network behind it.
+type discard struct {
+	header http.Header
+	status int
+	length int
+}
+
+func (d *discard) Header() http.Header { return d.header }
+
+func (d *discard) Write(b []byte) (int, error) {
+	d.length += len(b)
+	return len(b), nil
+}
+
+func (d *discard) WriteHeader(status int) { d.status = status }
+
+// body is a request body that can be rewound.
+type body struct{ bytes.Reader }
+
+func (*body) Close() error { return nil }
+
+// replayer sends the same request over and over to a handler, without a network, each time with another call id.
+type replayer struct {
+	request *http.Request
+	writer  discard
+	content []byte
+	body    body
+	id      []byte // the digits of the call id, inside content
+	n       int
+}
+
+func newReplayer(t testing.TB) *replayer {
+	const placeholder = "0000000000"
+	content := []byte(encodeOrdered("call.start", [][2]string{
+		{"call_id", "node-a-" + placeholder}, {"node", nodeA}, {"channel", "PJSIP/softswitch-00000001"}, {"caller", "+49301112222"},
+		{"called", "08001"}, {"presentation", "allowed"}, {"trunk", "softswitch"},
+	}))
+	at := bytes.Index(content, []byte(placeholder))
+	r := &replayer{content: content, id: content[at : at+len(placeholder)], writer: discard{header: http.Header{}}}
+	request, err := http.NewRequest(http.MethodPost, "http://127.0.0.1/RPC2", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.SetBasicAuth(nodeA, secretA)
+	request.Header.Set("Content-Type", "text/xml")
+	request.Body = &r.body
+	request.ContentLength = int64(len(content))
+	r.request = request
+	return r
+}
+
+// encodeOrdered makes a call.start as agents send it.
+func encodeOrdered(method string, list [][2]string) string {
+	b := []byte(`<?xml version="1.0"?><methodCall><methodName>` + method + `</methodName><params><param><value><struct>`)
+	for _, m := range list {
+		b = append(b, "<member><name>"+m[0]+"</name><value><string>"+m[1]+"</string></value></member>"...)
+	}
+	return string(append(b, "</struct></value></param></params></methodCall>"...))
+}
+
+func (r *replayer) send(h http.Handler) {
+	r.n++
+	for i, n := len(r.id)-1, r.n; i >= 0; i-- {
+		r.id[i] = byte('0' + n%10)
+		n /= 10
+	}
+	r.body.Reset(r.content)
+	clear(r.writer.header)
+	r.writer.status, r.writer.length = 0, 0
+	h.ServeHTTP(&r.writer, r.request)
+}
+
+func benchmarkEngine(b testing.TB) *Server {
+	e := startEngine(b, func(c *Config) {
+		c.Now = time.Now
+		c.Registry = prometheus.NewRegistry()
+	})
+	return e.Server
+}
+
+// BenchmarkCallStart is a whole call.start without the network: route, authenticate, decode, decide, encode, count.
+func BenchmarkCallStart(b *testing.B) {
+	h := benchmarkEngine(b).Handler()
+	r := newReplayer(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		r.send(h)
+		if r.writer.status != 0 && r.writer.status != http.StatusOK || r.writer.length < 500 {
+			b.Fatal(r.writer)
+		}
+	}
+}
+
+// BenchmarkCallStartReplayed is the same query again and again: the answer is remembered.
+func BenchmarkCallStartReplayed(b *testing.B) {
+	h := benchmarkEngine(b).Handler()
+	r := newReplayer(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		r.n = 0
+		r.send(h)
+	}
+}
+
+// BenchmarkFloor is a handler on the same router that reads the body and returns as many bytes without looking.
+func BenchmarkFloor(b *testing.B) {
+	r := newReplayer(b)
+	r.send(benchmarkEngine(b).Handler())
+	router := chi.NewRouter()
+	router.Method(http.MethodPost, "/RPC2", floor(make([]byte, r.writer.length)))
+	b.ReportAllocs()
+	for b.Loop() {
+		r.send(router)
+	}
+}
+
+func floor(answer []byte) http.Handler {
+	length := []string{strconv.Itoa(len(answer))}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var buffer [4096]byte
+		_, _ = io.ReadFull(r.Body, buffer[:r.ContentLength])
+		w.Header()["Content-Type"] = xmlContentType
+		w.Header()["Content-Length"] = length
+		_, _ = w.Write(answer)
+	})
+}
+
+func BenchmarkRecent(b *testing.B) {
+	t := newRecent(DefaultRecentAnswers)
+	answer := bytes.Repeat([]byte{'x'}, 1500)
+	key := make([]byte, 24)
+	var dst []byte
+	var n uint64
+	b.ReportAllocs()
+	for b.Loop() {
+		n++
+		for i := range 8 {
+			key[i] = byte(n >> (8 * i))
+		}
+		k, body := t.digest(key), t.digest(key[:8])
+		dst, _ = t.find(k, body, dst[:0])
+		dst, _ = t.keep(k, body, answer, dst[:0])
+	}
+}
