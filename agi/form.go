@@ -142,13 +142,14 @@ func (s step) fields() [][2]string {
 		followOn = "1"
 	}
 	return [][2]string{
-		{"status", status}, {"op", s.Op}, {"session", s.Session},
+		{"op", s.Op}, {"session", s.Session},
 		{"prompts", strings.Join(s.Prompts, "&")}, {"language", s.Language},
 		{"minimum", number(s.Minimum)}, {"maximum", number(s.Maximum)}, {"terminator", s.Terminator},
 		{"first_timeout", number(s.FirstTimeout)}, {"digit_timeout", number(s.DigitTimeout)},
 		{"target", strconv.Itoa(s.Index)}, {"trunk", s.To.Trunk}, {"number", s.To.Number}, {"timeout", number(s.To.Timeout)},
 		{"caller_id", s.CallerID}, {"max_ms", number(s.MaximumSeconds * 1000)}, {"warn_ms", number(s.WarningSeconds * 1000)},
 		{"follow_on", followOn}, {"cause", number(s.Cause)},
+		{"status", status}, // last: Asterisk cuts what is too long for it, and then nobody has said OK
 	}
 }
 

@@ -41,7 +41,7 @@ type options struct {
 	AGIListen     string `name:"agi-listen" default:"127.0.0.1:4573" help:"Loopback address of the FastAGI face." placeholder:"ADDRESS"`
 	MetricsListen string `default:"127.0.0.1:4575" help:"Address of /metrics and /healthz; empty: none." placeholder:"ADDRESS"`
 
-	Spool    string        `default:"/var/spool/ringmaster" type:"path" help:"Folder of ends of calls that no engine has yet, and of live calls." placeholder:"FOLDER"`
+	Spool    string        `default:"/var/lib/ringmaster" type:"path" help:"Folder of ends of calls that no engine has yet, and of live calls." placeholder:"FOLDER"`
 	Deadline time.Duration `default:"1s" help:"Time for one question, all engines together; then the call goes to its local fallback. Keep it below the dialplan's CURLOPT(httptimeout)."`
 	Hedge    time.Duration `default:"250ms" help:"Ask a further engine when none has answered for so long; 0: never."`
 
