@@ -237,7 +237,11 @@ func TestAccess(t *testing.T) {
 	if d.Param(-1) != (Value{}) || d.Param(1) != (Value{}) || list.Index(-1) != (Value{}) || list.Index(9) != (Value{}) || list.Index(8) != values[8] {
 		t.Error("Param or Index out of range gives a value, or Index does not agree with Elements")
 	}
-	for _, v := range append(values, Value{}) {
+	words := []string{"int", "boolean", "string", "double", "dateTime.iso8601", "base64", "struct", "array", "nil", "invalid"}
+	for i, v := range append(values, Value{}) {
+		if got := v.Kind().String(); got != words[i] {
+			t.Errorf("value %d is of kind %s, want %s", i, got, words[i])
+		}
 		k := v.Kind()
 		_, hasMember := v.Member("m")
 		for _, c := range []struct {

@@ -8,9 +8,10 @@
 // The parser is strict: what is not well-formed XML 1.0 (fifth edition), or is
 // well-formed and not XML-RPC (http://xmlrpc.com/spec.md), or is over one of
 // the Max constants, is refused with a [*Fault] that says what and where. When
-// a body is both, the XML error is the one reported. Document type
-// declarations, processing instructions and attributes are refused; there are
-// no entities but the five of XML, so nothing expands.
+// a body is not well-formed and not XML-RPC, the former is reported. Document
+// type declarations, processing instructions and attributes are refused; there
+// are no entities but the five of XML, so nothing expands. An XML declaration,
+// where there is one, says version 1.0.
 //
 // Beyond the specification the parser takes what clients in the field send:
 // i8 and nil, plain or with Apache's prefix ex: (and its namespace declaration

@@ -276,87 +276,56 @@ func (d *Document) value(name span, depth int) bool {
 	return ok && d.end("</value>")
 }
 
-// scalar reads the inside of a type element and its end tag.
+// scalars says of each type element that holds text only what its value is, and
+// what the text has to be.
+var scalars = [...]struct {
+	kind       Kind
+	what, form string
+}{
+	i4Element:       {Int, "an int", "an integer of 32 bits"},
+	intElement:      {Int, "an int", "an integer of 32 bits"},
+	i8Element:       {Int, "an i8", "an integer of 64 bits"},
+	booleanElement:  {Boolean, "a boolean", "a boolean, 0 or 1"},
+	stringElement:   {String, "a string", ""},
+	doubleElement:   {Double, "a double", "a finite double"},
+	dateTimeElement: {DateTime, "a dateTime", "a dateTime like 20060102T15:04:05"},
+	base64Element:   {Base64, "base64", "base64 with padding"},
+	nilElement:      {Nil, "nil", "nil, which is empty"},
+}
+
+// scalar reads the inside of the type element got and its end tag.
 func (d *Document) scalar(got element, i int) bool {
-	at := d.pos
-	n := &d.nodes[i]
-	switch got {
-	case stringElement:
-		text, ok := d.leaf("a string")
-		n.text = text
-		return ok
-	case i4Element, intElement:
-		n.kind = Int
-		text, ok := d.leaf("an int")
-		if !ok {
-			return false
-		}
-		v, ok := parseInt(d.bytes(text), 32)
-		if !ok {
-			return d.refuse(at, "%.40q is not an integer of 32 bits", d.bytes(text))
-		}
-		n.num = uint64(v)
-	case i8Element:
-		n.kind = Int
-		text, ok := d.leaf("an i8")
-		if !ok {
-			return false
-		}
-		v, ok := parseInt(d.bytes(text), 64)
-		if !ok {
-			return d.refuse(at, "%.40q is not an integer of 64 bits", d.bytes(text))
-		}
-		n.num = uint64(v)
-	case booleanElement:
-		n.kind = Boolean
-		text, ok := d.leaf("a boolean")
-		if !ok {
-			return false
-		}
-		if n.num, ok = parseBoolean(d.bytes(text)); !ok {
-			return d.refuse(at, "%.40q is not a boolean, 0 or 1", d.bytes(text))
-		}
-	case doubleElement:
-		n.kind = Double
-		text, ok := d.leaf("a double")
-		if !ok {
-			return false
-		}
-		if n.num, ok = parseDouble(d.bytes(text)); !ok {
-			return d.refuse(at, "%.40q is not a finite double", d.bytes(text))
-		}
-	case dateTimeElement:
-		n.kind = DateTime
-		text, ok := d.leaf("a dateTime")
-		if !ok {
-			return false
-		}
-		n.text = text
-		if _, ok := parseDateTime(d.bytes(text)); !ok {
-			return d.refuse(at, "%.40q is not a dateTime like 20060102T15:04:05", d.bytes(text))
-		}
-	case base64Element:
-		n.kind = Base64
-		text, ok := d.leaf("base64")
-		if !ok {
-			return false
-		}
-		if n.text, ok = d.base64(text); !ok {
-			return d.refuse(at, "bad base64")
-		}
-	case nilElement:
-		n.kind = Nil
-		text, ok := d.leaf("nil")
-		if !ok {
-			return false
-		}
-		if text.len() > 0 {
-			return d.refuse(at, "<nil/> is empty")
-		}
-	default:
+	if int(got) >= len(scalars) || scalars[got].kind == Invalid {
 		return d.misplaced(got, "a type")
 	}
-	return true
+	scalar := &scalars[got]
+	at := d.pos
+	text, ok := d.leaf(scalar.what)
+	if !ok {
+		return false
+	}
+	n, b := &d.nodes[i], d.bytes(text)
+	n.kind = scalar.kind
+	switch got {
+	case stringElement:
+		n.text = text
+	case i4Element, intElement:
+		n.num, ok = parseInt(b, 32)
+	case i8Element:
+		n.num, ok = parseInt(b, 64)
+	case booleanElement:
+		n.num, ok = parseBoolean(b)
+	case doubleElement:
+		n.num, ok = parseDouble(b)
+	case dateTimeElement:
+		n.text = text
+		_, ok = parseDateTime(b)
+	case base64Element:
+		n.text, ok = d.base64(text)
+	case nilElement:
+		ok = len(b) == 0
+	}
+	return ok || d.refuse(at, "%.40q is not %s", b, scalar.form)
 }
 
 // leaf reads the text of an element that has nothing else inside, and its end

@@ -28,8 +28,8 @@ func isAllSpace(b []byte) bool {
 }
 
 // parseInt reads a sign that may be missing and decimal digits, as an integer
-// of that many bits.
-func parseInt(b []byte, bits int) (int64, bool) {
+// of that many bits, and gives it in two's complement.
+func parseInt(b []byte, bits int) (uint64, bool) {
 	negative := false
 	if len(b) > 0 && (b[0] == '-' || b[0] == '+') {
 		negative = b[0] == '-'
@@ -53,7 +53,7 @@ func parseInt(b []byte, bits int) (int64, bool) {
 	if negative {
 		v = -v
 	}
-	return int64(v), true
+	return v, true
 }
 
 func parseBoolean(b []byte) (uint64, bool) {
@@ -194,16 +194,9 @@ func daysIn(year, month int) int {
 // base64 decodes text (RFC 4648, section 4, padded, white space skipped) to
 // s.text.
 func (s *scanner) base64(text span) (span, bool) {
-	src := s.bytes(text)
-	// Where text is decoded it stands at the end of s.text, and is decoded
-	// again in place: what is written stays behind what is read.
-	out := len(s.text)
-	if text.decoded {
-		out = int(text.off)
-	}
-	dst := s.text[:out]
+	out, dst := len(s.text), s.text
 	var group, n, padding uint32
-	for _, c := range src {
+	for _, c := range s.bytes(text) {
 		if isSpace(c) {
 			continue
 		}
