@@ -165,7 +165,7 @@ func (s *stack) play(t *testing.T, face string, n int, sc scenario) {
 		t.Errorf("the caller got no %s\n%v", final, tr)
 	}
 	c := s.cdr(t, e164, 10*time.Second)
-	if c.Outcome != sc.outcome || c.Service != service.name || c.Called != "49"+d.To[1:] || c.Dialled != d.To || c.Node != s.node {
+	if c.Outcome != sc.outcome || c.Service != service.name || c.Called != "49"+d.To[1:] || c.Dialled != d.To || c.Node != s.node || c.Trunk != softswitches[face] {
 		t.Errorf("want outcome %s of service %q, got %v", sc.outcome, service.name, c)
 	}
 	if sc.cause != 0 && c.Cause != sc.cause {

@@ -83,21 +83,27 @@ func answeredQuickly(t *testing.T, tr trace) {
 	}
 }
 
-// fallsBack places a call that no engine can decide: the node does what its dialplan says then, within the limit, and
-// once everything is repaired there is one CDR that says so.
+// fallsBack places a call that no engine can decide: within the limit the node goes on with its fallback, here a trunk that takes
+// the number as dialled, and once everything is repaired there is one CDR that says so.
 func (s *stack) fallsBack(t *testing.T, face string, repair func()) {
 	t.Helper()
 	from, e164 := s.callerNumber("")
-	tr := s.dial(t, face, dial{From: from, To: freephone(1, offices{}).called, Ends: fallbackEnds}).over(t)
-	if !tr.has(fallbackFinal) {
-		t.Errorf("the caller got no %s\n%v", fallbackFinal, tr)
-	} else if d := tr.between(t, "INVITE", fallbackFinal); d > keptAtStart {
-		t.Errorf("the caller was kept for %v\n%v", d, tr)
+	dialled := freephone(1, offices{}).called
+	tr := s.dial(t, face, dial{From: from, To: dialled, Ends: endsCaller, Wait: time.Second}).over(t)
+	if kept := tr.between(t, "INVITE", "200 INVITE"); kept > keptAtStart {
+		t.Errorf("the caller was kept for %v\n%v", kept, tr)
 	}
+	if n := len(s.phones[trunkAnswers].callsTo(t, dialled)); n != 1 {
+		t.Errorf("the fallback rang %d times, want once", n)
+	}
+	answeredQuickly(t, tr)
 	repair()
-	if c := s.cdr(t, e164, recovered); c.Outcome != "fallback" {
-		t.Errorf("want outcome fallback: %v", c)
+	row := s.cdr(t, e164, recovered)
+	if row.Outcome != "fallback" || row.Dialled != dialled {
+		t.Errorf("want outcome fallback of %s: %v", dialled, row)
 	}
+	near(t, "the CDR's conversation", row.talk(), tr.between(t, "200 INVITE", "BYE"), talkTolerance)
+	s.checkTimes(t, tr, row)
 	// And now it works again.
 	call, e164 := s.conversation(t, face, endsCaller, 500*time.Millisecond)
 	s.wasConversation(t, call, e164, 10*time.Second)

@@ -156,8 +156,8 @@ func (s *stack) sipp(t testing.TB, name, scenario string, host string, sipPort, 
 
 var unsafeInName = regexp.MustCompile(`[^A-Za-z0-9]+`)
 
-// dial places a call to the node and returns at once.
-func (s *stack) dial(t testing.TB, d dial) *call {
+// dial places a call to the node, for one face of the agent, and returns at once.
+func (s *stack) dial(t testing.TB, face string, d dial) *call {
 	t.Helper()
 	if d.Limit == 0 {
 		d.Limit = 30 * time.Second
@@ -169,13 +169,13 @@ func (s *stack) dial(t testing.TB, d dial) *call {
 		"Ends": d.Ends, "Wait": d.Wait.Milliseconds(), "Digits": d.Digits, "Pause": d.Pause.Milliseconds(),
 		"FinalCodes": []int{400, 403, 404, 410, 480, 484, 486, 487, 488, 500, 501, 502, 503, 504, 600},
 	})
-	p, messages := s.sipp(t, name, scenario, s.callerHost, 6000+n, 20000+4*n,
+	p, messages := s.sipp(t, name, scenario, s.softswitchHost(face), 6000+n, 20000+4*n,
 		"-m", "1", "-s", d.To, "-key", "caller", d.From, "-timeout", strconv.Itoa(int(d.Limit.Seconds()))+"s", "-timeout_error",
 		s.nodeHost+":5060")
 	return &call{process: p, dial: d, messages: messages}
 }
 
-// callerID returns the number that makes this call's CDR findable.
+// seen returns the messages so far.
 func (c *call) seen() trace {
 	tr, _ := readTrace(c.messages)
 	return tr
