@@ -298,7 +298,7 @@ func (d *Document) scalar(got element, i int) bool {
 	if int(got) >= len(scalars) || scalars[got].kind == Invalid {
 		return d.misplaced(got, "a type")
 	}
-	scalar := &scalars[got]
+	scalar := scalars[got]
 	at := d.pos
 	text, ok := d.leaf(scalar.what)
 	if !ok {
