@@ -1,0 +1,35 @@
+package store
+
+import (
+	"context"
+	"io/fs"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// What the tests, which stand outside because storetest imports this package, see of the inside.
+
+const (
+	MaxQueue = maxQueue
+	MaxBatch = maxBatch
+)
+
+// MigrateFiles is Migrate with other files.
+func MigrateFiles(ctx context.Context, dsn string, files fs.FS) error {
+	return migrate(ctx, dsn, files, nil)
+}
+
+// ReadMigrations reads and checks files.
+func ReadMigrations(files fs.FS) ([]Migration, error) { return readMigrations(files) }
+
+// Connect is what every connection outside of the pool is made by.
+func Connect(ctx context.Context, dsn string) (*pgx.Conn, error) { return connect(ctx, dsn, "test") }
+
+// LoadedTables are the tables that Load reads.
+func LoadedTables() []string {
+	var names []string
+	for _, t := range tables {
+		names = append(names, t.name)
+	}
+	return names
+}

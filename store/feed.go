@@ -1,0 +1,273 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"ringmaster/logic"
+)
+
+// Times of the feed. Their sum bounds the staleness while Postgres can be reached: a connection that died in silence is found
+// after feedBeat + feedTimeout, and replaced within feedTimeout more.
+const (
+	feedBeat     = time.Second             // between heartbeats
+	feedTimeout  = 1500 * time.Millisecond // for a heartbeat, a connection, a status row
+	feedMute     = 3                       // heartbeats that may go by without their own notification
+	feedBackoff  = 50 * time.Millisecond   // before the first reconnect; doubles
+	feedBackoffs = time.Second             // at most
+	statusEvery  = 5                       // heartbeats between two notes in engine_status
+)
+
+// configChannel is the NOTIFY channel on which Postgres tells of committed edits (migration 0004).
+const configChannel = "ringmaster_config"
+
+// Feed keeps the snapshot of the operators' tables current: it hears of each committed edit by LISTEN, loads and compiles
+// all tables in one view, and swaps the snapshot as a whole. Because a LISTEN connection can die in silence, each second a
+// heartbeat goes through it: a query that also reads the revision, and a notification to itself that must come back.
+//
+// Run it in one goroutine; everything else is safe for concurrent use.
+type Feed struct {
+	store   *Store
+	zones   logic.Zones
+	started time.Time
+
+	snapshot atomic.Pointer[logic.Snapshot]
+	verified atomic.Int64 // time since started at which the snapshot was last known to be current
+
+	mu      sync.Mutex
+	changed chan struct{} // closed and replaced when the snapshot changes
+
+	// Of the goroutine that runs it.
+	problems []logic.Problem
+	since    time.Time // the snapshot is served since
+	failure  string    // why the newest revision isn't served
+	noted    bool      // engine_status and config_problem say what is the case
+}
+
+// NewFeed makes the feed of a store. zones finds time zones, such as time.LoadLocation.
+func (s *Store) NewFeed(zones logic.Zones) *Feed {
+	f := &Feed{store: s, zones: zones, started: time.Now(), changed: make(chan struct{})}
+	if s.metrics.registry != nil {
+		s.metrics.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "ringmaster_config_age_seconds",
+			Help: "Time since the served config was last known to be the newest; the process's age before the first load."},
+			func() float64 { return f.Age().Seconds() }))
+	}
+	return f
+}
+
+// Snapshot returns what calls are decided on; nil before the first load.
+func (f *Feed) Snapshot() *logic.Snapshot { return f.snapshot.Load() }
+
+// Ready reports whether there is a snapshot.
+func (f *Feed) Ready() bool { return f.snapshot.Load() != nil }
+
+// Revision is the config revision that is served; 0 before the first load.
+func (f *Feed) Revision() int64 {
+	if s := f.snapshot.Load(); s != nil {
+		return s.Revision()
+	}
+	return 0
+}
+
+// Age is the time since the snapshot was last known to be the newest.
+func (f *Feed) Age() time.Duration {
+	return time.Since(f.started) - time.Duration(f.verified.Load())
+}
+
+// Wait returns when a revision of at least the given one is served, or the context has ended. Wait(ctx, 1) waits for the
+// first snapshot.
+func (f *Feed) Wait(ctx context.Context, revision int64) error {
+	for {
+		f.mu.Lock()
+		changed := f.changed
+		f.mu.Unlock()
+		if f.Revision() >= revision {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("couldn't wait for config revision %d, revision %d is served: %w", revision, f.Revision(), ctx.Err())
+		}
+	}
+}
+
+// Run keeps the snapshot current until the context has ended, whose error it returns. It connects again whenever the
+// connection is lost.
+func (f *Feed) Run(ctx context.Context) error {
+	backoff := feedBackoff
+	for {
+		worked, err := f.session(ctx)
+		f.store.metrics.feedUp.Set(0)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		f.store.metrics.feedReconnect.Inc()
+		f.store.log.Warn("the feed of operators' edits was interrupted; what was loaded goes on being served",
+			"error", err, "revision", f.Revision(), "age", f.Age())
+		if worked {
+			backoff = feedBackoff
+		}
+		select {
+		case <-time.After(backoff/2 + rand.N(backoff/2)):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		backoff = min(2*backoff, feedBackoffs)
+	}
+}
+
+// session is the life of one connection. It reports whether the snapshot was current at any time of it.
+func (f *Feed) session(ctx context.Context) (worked bool, err error) {
+	conn, own, err := f.listen(ctx)
+	if err != nil {
+		return false, err
+	}
+	// A connection that is gone can't be told goodbye.
+	defer func() {
+		bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), feedTimeout)
+		defer cancel()
+		conn.Close(bye)
+	}()
+	f.store.metrics.feedUp.Set(1)
+	mute, beats := 0, 0
+	for {
+		current, err := f.beat(ctx, conn, own)
+		if err != nil {
+			return worked, fmt.Errorf("the heartbeat failed: %w", err)
+		}
+		beats++
+		if !f.noted || beats%statusEvery == 0 {
+			f.note(ctx, conn)
+		}
+		// Not only newer: a database restored from its backup is behind.
+		if snapshot := f.snapshot.Load(); snapshot == nil || snapshot.Revision() != current {
+			if err := f.reload(ctx, conn); err != nil {
+				f.failure, f.noted = err.Error(), false
+				return worked, err
+			}
+			f.note(ctx, conn)
+		} else {
+			f.verified.Store(int64(time.Since(f.started)))
+		}
+		worked = true
+		heard, err := f.await(ctx, conn, own)
+		if err != nil {
+			return worked, err
+		}
+		if mute++; heard {
+			mute = 0
+		}
+		if mute >= feedMute {
+			return worked, errors.New("the feed's own notifications don't come back: connect it to Postgres itself, not through a pooler")
+		}
+	}
+}
+
+// listen opens a connection that hears of edits, and of its own notifications on the channel that it returns.
+func (f *Feed) listen(ctx context.Context) (conn *pgx.Conn, own string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, feedTimeout)
+	defer cancel()
+	conn, err = connect(ctx, f.store.pool.Config().ConnString(), "ringmaster "+f.store.engine+" feed")
+	if err != nil {
+		return nil, "", err
+	}
+	own = fmt.Sprintf("ringmaster_beat_%d", conn.PgConn().PID())
+	for _, channel := range []string{configChannel, own} {
+		if _, err = conn.Exec(ctx, "LISTEN "+channel); err != nil {
+			conn.Close(context.WithoutCancel(ctx))
+			return nil, "", fmt.Errorf("couldn't listen for edits: %w", err)
+		}
+	}
+	return conn, own, nil
+}
+
+// beat proves the connection alive, reads the committed revision, and sends the notification that await wants to see.
+func (f *Feed) beat(ctx context.Context, conn *pgx.Conn, own string) (revision int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, feedTimeout)
+	defer cancel()
+	err = conn.QueryRow(ctx, "SELECT revision, pg_notify($1, '')::text FROM config_revision", own).Scan(&revision, nil)
+	return revision, err
+}
+
+// await waits for an edit, one beat at most, and reports whether the connection's own notification came.
+func (f *Feed) await(ctx context.Context, conn *pgx.Conn, own string) (heard bool, err error) {
+	wait, cancel := context.WithTimeout(ctx, feedBeat)
+	defer cancel()
+	for {
+		n, err := conn.WaitForNotification(wait)
+		switch {
+		case ctx.Err() != nil:
+			return heard, ctx.Err()
+		case wait.Err() != nil && !conn.IsClosed():
+			return heard, nil
+		case err != nil:
+			return heard, fmt.Errorf("couldn't wait for edits: %w", err)
+		case n.Channel == own:
+			heard = true
+		default:
+			// Whatever else was notified meanwhile is in the revision that the next beat reads. The own
+			// notification may stand behind this one in the queue; it isn't missed.
+			return true, nil
+		}
+	}
+}
+
+// reload loads, compiles and swaps.
+func (f *Feed) reload(ctx context.Context, conn *pgx.Conn) (err error) {
+	defer func() {
+		result := "ok"
+		if err != nil {
+			result = "failed"
+		}
+		f.store.metrics.loads.WithLabelValues(result).Inc()
+	}()
+	begun := time.Now()
+	rows, err := load(ctx, conn)
+	if err != nil {
+		return err
+	}
+	loaded := time.Now()
+	snapshot, problems, err := compile(rows, f.snapshot.Load(), f.zones)
+	if err != nil {
+		return err
+	}
+	compiled := time.Now()
+	f.snapshot.Store(snapshot)
+	f.verified.Store(int64(begun.Sub(f.started)))
+	f.problems, f.since, f.failure, f.noted = problems, compiled, "", false
+	f.mu.Lock()
+	close(f.changed)
+	f.changed = make(chan struct{})
+	f.mu.Unlock()
+
+	m := f.store.metrics
+	m.loadSeconds.Observe(loaded.Sub(begun).Seconds())
+	m.compSeconds.Observe(compiled.Sub(loaded).Seconds())
+	m.revision.Set(float64(snapshot.Revision()))
+	m.problems.Set(float64(len(problems)))
+	f.store.log.Info("the config is live", "revision", snapshot.Revision(), "problems", len(problems),
+		"load", loaded.Sub(begun), "compile", compiled.Sub(loaded))
+	return nil
+}
+
+// compile calls logic.Compile. A panic there would be a bug, but it would take every engine down at once and again at each
+// restart, for one odd row; so it counts as a load that failed, and the old snapshot serves on.
+func compile(rows *logic.Rows, previous *logic.Snapshot, zones logic.Zones) (s *logic.Snapshot, p []logic.Problem, err error) {
+	defer func() {
+		if bug := recover(); bug != nil {
+			err = fmt.Errorf("couldn't compile revision %d: %v\n%s", rows.Revision, bug, debug.Stack())
+		}
+	}()
+	s, p = logic.Compile(rows, previous, zones)
+	return s, p, nil
+}

@@ -1,0 +1,84 @@
+package store
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metrics are this package's own. No label has a value that a caller or operator can choose.
+type metrics struct {
+	feedUp        prometheus.Gauge
+	feedReconnect prometheus.Counter
+	loads         *prometheus.CounterVec
+	loadSeconds   prometheus.Histogram
+	compSeconds   prometheus.Histogram
+	revision      prometheus.Gauge
+	problems      prometheus.Gauge
+
+	queueDepth *prometheus.GaugeVec
+	batchSize  *prometheus.HistogramVec
+	commits    *prometheus.HistogramVec
+	retries    *prometheus.CounterVec
+	late       *prometheus.CounterVec
+	refused    *prometheus.CounterVec
+	cdrs       prometheus.Counter
+	duplicates prometheus.Counter
+
+	registry prometheus.Registerer
+}
+
+// The queues of the Ledger, as metrics label them.
+const (
+	queueCDR  = "cdr"
+	queueNode = "node"
+)
+
+func newMetrics(registry prometheus.Registerer) *metrics {
+	byQueue := []string{"queue"}
+	m := &metrics{
+		registry: registry,
+		feedUp: prometheus.NewGauge(prometheus.GaugeOpts{Name: "ringmaster_feed_connected",
+			Help: "Whether the connection that hears of operators' edits is up."}),
+		feedReconnect: prometheus.NewCounter(prometheus.CounterOpts{Name: "ringmaster_feed_disconnects_total",
+			Help: "Times the connection that hears of operators' edits was lost or could not be made."}),
+		loads: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ringmaster_config_loads_total",
+			Help: "Loads of the operators' tables, by result."}, []string{"result"}),
+		loadSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "ringmaster_config_load_seconds",
+			Help: "Time to read the operators' tables.", Buckets: prometheus.ExponentialBuckets(0.005, 2, 14)}),
+		compSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "ringmaster_config_compile_seconds",
+			Help: "Time to compile the operators' tables.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),
+		revision: prometheus.NewGauge(prometheus.GaugeOpts{Name: "ringmaster_config_revision",
+			Help: "Config revision that is served; 0 before the first load."}),
+		problems: prometheus.NewGauge(prometheus.GaugeOpts{Name: "ringmaster_config_problems",
+			Help: "Rows that cannot be used, as listed in config_problem."}),
+		queueDepth: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "ringmaster_store_queue_depth",
+			Help: "Writes that wait for Postgres; queue cdr is the backlog of call detail records."}, byQueue),
+		batchSize: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ringmaster_store_batch_size",
+			Help: "Writes that shared one transaction.", Buckets: prometheus.ExponentialBuckets(1, 2, 9)}, byQueue),
+		commits: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ringmaster_store_commit_seconds",
+			Help: "Time of one such transaction, commit included.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14)}, byQueue),
+		retries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ringmaster_store_retries_total",
+			Help: "Transactions that failed or ended unknown and were done again."}, byQueue),
+		late: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ringmaster_store_late_total",
+			Help: "Writes whose caller had to leave before they were stored."}, byQueue),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ringmaster_store_refused_total",
+			Help: "Writes refused because the queue was full or Postgres can never take them."}, []string{"queue", "reason"}),
+		cdrs: prometheus.NewCounter(prometheus.CounterOpts{Name: "ringmaster_cdrs_stored_total",
+			Help: "Call detail records stored."}),
+		duplicates: prometheus.NewCounter(prometheus.CounterOpts{Name: "ringmaster_cdrs_repeated_total",
+			Help: "Ends of calls that had been stored before."}),
+	}
+	for _, q := range []string{queueCDR, queueNode} {
+		m.queueDepth.WithLabelValues(q)
+		m.batchSize.WithLabelValues(q)
+		m.commits.WithLabelValues(q)
+		m.retries.WithLabelValues(q)
+		m.late.WithLabelValues(q)
+		m.refused.WithLabelValues(q, "full")
+		m.refused.WithLabelValues(q, "invalid")
+	}
+	m.loads.WithLabelValues("ok")
+	m.loads.WithLabelValues("failed")
+	if registry != nil {
+		registry.MustRegister(m.feedUp, m.feedReconnect, m.loads, m.loadSeconds, m.compSeconds, m.revision, m.problems,
+			m.queueDepth, m.batchSize, m.commits, m.retries, m.late, m.refused, m.cdrs, m.duplicates)
+	}
+	return m
+}

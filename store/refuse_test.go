@@ -1,0 +1,143 @@
+package store_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"ringmaster/store/storetest"
+)
+
+// TestBadEditsAreRefusedReadably does what operators do wrong. Each must be refused by a constraint whose name, or a
+// message whose words, say what is wrong, and must leave the revision alone.
+func TestBadEditsAreRefusedReadably(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	loadDemo(t, dsn)
+	before := ask[int64](t, dsn, "SELECT revision FROM config_revision")
+	service := `INSERT INTO service (service, subscriber, script) VALUES ('x', 'acme', 'freephone');
+		INSERT INTO service_parameter VALUES ('x', 'hours', 'always'), ('x', 'offices', 'acme_offices'), ('x', 'elsewhere', 'acme_share')`
+	for _, c := range []struct {
+		name, sql string
+		want      []string // in the constraint's name, message, detail or hint
+	}{
+		{"national number", `INSERT INTO service_number VALUES ('08001234567', 'exact', 'acme_freephone')`, []string{"country_code_first"}},
+		{"number with plus", `INSERT INTO service_number VALUES ('+498001234567', 'exact', 'acme_freephone')`, []string{"without_plus"}},
+		{"number too long", `INSERT INTO service_number VALUES ('4980012345678901', 'exact', 'acme_freephone')`, []string{"up_to_15_digits"}},
+		{"number with letters", `INSERT INTO service_number VALUES ('49800CALLNOW', 'exact', 'acme_freephone')`, []string{"digits"}},
+		{"number of no service", `INSERT INTO service_number VALUES ('498009999999', 'exact', 'nobody')`, []string{"service_of_a_number_must_exist"}},
+		{"number twice", `INSERT INTO service_number VALUES ('498001234567', 'exact', 'acme_hotline')`, []string{"already exists"}},
+		{"match", `INSERT INTO service_number VALUES ('4980', 'regex', 'acme_hotline')`, []string{"match_is_exact_or_prefix"}},
+		{"service with a number deleted", `DELETE FROM service WHERE service = 'acme_freephone'`, []string{"service_number"}},
+		{"megabyte name", `INSERT INTO subscriber VALUES (repeat('a', 1000000))`, []string{"1_to_63"}},
+		{"empty name", `INSERT INTO subscriber VALUES ('')`, []string{"1_to_63"}},
+		{"name with syntax", `INSERT INTO trunk VALUES ('office,30,g')`, []string{"letters_digits"}},
+		{"name with newline", `INSERT INTO trunk VALUES (E'office\nx')`, []string{"letters_digits"}},
+		{"target with syntax", `UPDATE translation SET value = '4930&SIP/evil' WHERE key = 'berlin'`, []string{"with_a_trunk_the_value_is_a_number"}},
+		{"target on no trunk", `UPDATE translation SET trunk = 'nowhere' WHERE key = 'berlin'`, []string{"trunk_of_a_translation_must_exist"}},
+		{"trunk in use deleted", `DELETE FROM trunk WHERE trunk = 'office'`, []string{"trunk"}},
+		{"time zone", `INSERT INTO calendar VALUES ('c', 'Europe/Berln')`, []string{"Europe/Berln", "Europe/Berlin"}},
+		{"time zone in small letters", `INSERT INTO calendar VALUES ('c', 'europe/berlin')`, []string{"Europe/Berlin"}},
+		{"time zone that is an abbreviation", `INSERT INTO calendar VALUES ('c', 'CEST')`, []string{"does not exist"}},
+		{"weekdays", `INSERT INTO calendar_window (calendar, weekdays, opens_at, closes_at) VALUES ('always', 'Mon-Fri', '08:00', '18:00')`, []string{"seven_of_0_and_1"}},
+		{"no weekday", `INSERT INTO calendar_window (calendar, weekdays, opens_at, closes_at) VALUES ('always', '0000000', '08:00', '18:00')`, []string{"at_least_one_weekday"}},
+		{"window of no calendar", `INSERT INTO calendar_window (calendar, weekdays, opens_at, closes_at) VALUES ('n', '1111111', '08:00', '18:00')`, []string{"calendar_of_a_window_must_exist"}},
+		{"half a holiday", `INSERT INTO calendar_holiday (calendar, holiday, name, opens_at) VALUES ('always', '2026-01-02', 'x', '09:00')`, []string{"both_opens_at_and_closes_at"}},
+		{"validity backwards", `INSERT INTO screening_entry VALUES ('citybank_codes', '1', now(), now() - interval '1 day')`, []string{"valid_from_is_before_valid_to"}},
+		{"weight below zero", `UPDATE distribution_branch SET weight = -1`, []string{"weight_is_0_to_1000000"}},
+		{"method", `UPDATE distribution SET method = 'random'`, []string{"method_is_percentage"}},
+		{"branch twice", `INSERT INTO distribution_branch VALUES ('acme_share', 3, 'berlin', 1, '1', 'office')`, []string{"a_branch_stands_once"}},
+		{"language", `UPDATE service SET language = 'german'`, []string{"language_is_like_en"}},
+		{"prompt file with a path upwards", `INSERT INTO prompt VALUES ('p', '../../etc/passwd')`, []string{"file_is_a_sound_name"}},
+		{"prefix key", `INSERT INTO translation_table VALUES ('p', 'prefix'); INSERT INTO translation VALUES ('p', 'berlin', 'x')`, []string{"not a prefix", "E.164"}},
+		{"SIB", `INSERT INTO step VALUES ('freephone', 'z', 'goto', '{}')`, []string{"sib_is_one_of_the_building_blocks"}},
+		{"parameters", `UPDATE step SET parameters = '[1]'`, []string{"parameters_are_a_json_object"}},
+		{"exit to no step", `UPDATE step_exit SET next_step = 'nirvana' WHERE step = 'closed'`, []string{"next_step_of_an_exit_must_exist"}},
+		{"exit of no step", `INSERT INTO step_exit VALUES ('freephone', 'nirvana', 'done', 'closed')`, []string{"step_of_an_exit_must_exist"}},
+		{"script that loses a step", `DELETE FROM step WHERE script = 'freephone' AND step = 'goodbye'`, []string{"next_step_of_an_exit_must_exist"}},
+		{"script that loses its first step", `DELETE FROM step WHERE script = 'freephone' AND step = 'hours'`, []string{"first_step_of_a_script_must_exist"}},
+		{"script in use deleted", `DELETE FROM script WHERE script = 'freephone'`, []string{"script_of_a_service_must_exist"}},
+		{"parameter unknown", `INSERT INTO service_parameter VALUES ('acme_freephone', 'colour', 'red')`, []string{"no parameter", "second_office"}},
+		{"parameter dangling", `UPDATE service_parameter SET value = 'nowhere' WHERE parameter = 'offices'`, []string{`translation_table "nowhere" does not exist`, "same transaction"}},
+		{"parameter no integer", `INSERT INTO service_parameter VALUES ('acme_freephone', 'ring_seconds', 'long')`, []string{"not a whole number"}},
+		{"parameter no target", `UPDATE service_parameter SET value = '4930200200' WHERE parameter = 'second_office'`, []string{"number@trunk"}},
+		{"parameter on no trunk", `UPDATE service_parameter SET value = '4930200200@moon' WHERE parameter = 'second_office'`, []string{`trunk "moon"`}},
+		{"required parameter not given", service, []string{"lacks: second_office", "INSERT INTO service_parameter"}},
+		{"required parameter deleted", `DELETE FROM service_parameter WHERE parameter = 'offices'`, []string{"lacks: offices"}},
+		{"script changed under the parameters", `UPDATE service SET script = 'security_screening' WHERE service = 'acme_hotline'`, []string{"lacks"}},
+		{"named calendar deleted", `DELETE FROM calendar WHERE calendar = 'office_hours'`, []string{"in use", "acme_freephone.hours"}},
+		{"named list renamed", `UPDATE screening_list SET screening_list = 'c2' WHERE screening_list = 'citybank_codes'`, []string{"in use", "citybank_vault.codes"}},
+		{"short secret", `INSERT INTO node (node) VALUES ('n'); SELECT set_node_secret('n', 'secret')`, []string{"too short", "12"}},
+		{"secret of no node", `SELECT set_node_secret('nobody', 'long enough for this')`, []string{"does not exist", "INSERT INTO node"}},
+		{"secret in clear", `INSERT INTO node (node, secret_sha256) VALUES ('n', 'secret')`, []string{"use_set_node_secret"}},
+		{"no session key", `SELECT rotate_session_key(0)`, []string{"at least one"}},
+		{"two plans' prefixes", `UPDATE numbering_plan SET national_prefix = '00'`, []string{"international_and_national_prefix_differ"}},
+		{"second revision", `INSERT INTO config_revision VALUES (false, 7)`, []string{"config_revision_has_one_row"}},
+		{"CDR of a negative talk", `INSERT INTO cdr (call_id, node, outcome, started_at, ended_at, talk_ms) VALUES ('c', 'n', 'answered', now(), now(), -1)`, []string{"talk_ms_is_not_negative"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := exec(t, dsn, "BEGIN; "+c.sql+"; COMMIT")
+			var pg *pgconn.PgError
+			if !errors.As(err, &pg) {
+				t.Fatalf("not refused: %v", err)
+			}
+			said := strings.Join([]string{pg.ConstraintName, pg.Message, pg.Detail, pg.Hint}, "\n")
+			for _, want := range c.want {
+				if !strings.Contains(said, want) {
+					t.Errorf("the refusal doesn't say %q:\n%s", want, said)
+				}
+			}
+			if strings.HasPrefix(pg.Code, "42") || strings.HasPrefix(pg.Code, "XX") {
+				t.Errorf("SQLSTATE %s is a mistake of ours: %s", pg.Code, said)
+			}
+		})
+	}
+	if got := ask[int64](t, dsn, "SELECT revision FROM config_revision"); got != before {
+		t.Errorf("refused edits made %d revisions", got-before)
+	}
+}
+
+// What belongs together may be written in any order, as long as it is in one transaction.
+func TestGoodEditsInOddOrdersGoThrough(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	loadDemo(t, dsn)
+	for name, sql := range map[string]string{
+		"service before its parameters' tables": `BEGIN;
+			INSERT INTO service (service, subscriber, script) VALUES ('x', 'acme', 'freephone');
+			INSERT INTO service_parameter VALUES ('x', 'hours', 'x_hours'), ('x', 'offices', 'acme_offices'), ('x', 'elsewhere', 'acme_share'), ('x', 'second_office', '1@x_trunk,2@office');
+			INSERT INTO calendar VALUES ('x_hours', 'Africa/Windhoek');
+			INSERT INTO trunk VALUES ('x_trunk');
+			COMMIT`,
+		"service of another script": `BEGIN;
+			UPDATE service SET script = 'security_screening' WHERE service = 'acme_hotline';
+			DELETE FROM service_parameter WHERE service = 'acme_hotline';
+			INSERT INTO service_parameter VALUES ('acme_hotline', 'codes', 'citybank_codes'), ('acme_hotline', 'destination', '1@office');
+			COMMIT`,
+		"exits before steps": `BEGIN;
+			INSERT INTO script VALUES ('mine', 'a');
+			INSERT INTO step_exit VALUES ('mine', 'a', 'done', 'b');
+			INSERT INTO step VALUES ('mine', 'a', 'interact', '{"prompts": ["closed"]}'), ('mine', 'b', 'bcp', '{"action": "release"}');
+			COMMIT`,
+		"rename of a service":    `UPDATE service SET service = 'acme_0800' WHERE service = 'acme_freephone'`,
+		"rename of a script":     `BEGIN; UPDATE script SET script = 'sec' WHERE script = 'security_screening'; COMMIT`,
+		"service with all of it": `BEGIN; DELETE FROM service_number WHERE service = 'citybank_vault'; DELETE FROM service WHERE service = 'citybank_vault'; COMMIT`,
+		"secret":                 `INSERT INTO node (node) VALUES ('n1'); SELECT set_node_secret('n1', 'a long enough secret')`,
+		"session key":            `SELECT rotate_session_key(); SELECT rotate_session_key(); SELECT rotate_session_key()`,
+	} {
+		if err := exec(t, dsn, sql); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n := ask[int](t, dsn, "SELECT count(*) FROM session_key"); n != 2 {
+		t.Errorf("%d session keys after rotations, want 2", n)
+	}
+	if !ask[bool](t, dsn, "SELECT secret_sha256 = sha256('a long enough secret') FROM node WHERE node = 'n1'") {
+		t.Error("the stored secret isn't the SHA-256")
+	}
+	if n := ask[int](t, dsn, "SELECT count(DISTINCT secret) FROM session_key"); n != 2 {
+		t.Error("session keys repeat")
+	}
+}
