@@ -21,10 +21,7 @@ const none = (text) => element("p", "none", text);
 function table(heads, rows) {
   const cell = (kind, column, content) => element(kind, column.className || "", content);
   const head = element("tr", "", ...heads.map((column) => cell("th", column, column.title)));
-  const body = rows.map((row) => element("tr", "", ...row.map((content, i) => {
-    if (content instanceof Node && content.nodeName === "TD") return content;
-    return cell("td", heads[i], content);
-  })));
+  const body = rows.map((row) => element("tr", "", ...row.map((content, i) => cell("td", heads[i], content))));
   return element("table", "", element("thead", "", head), element("tbody", "", ...body));
 }
 
@@ -79,7 +76,7 @@ function showStatus(status) {
   byId("problem-count").textContent = problems.length || "";
   show("problems", problems.length === 0
     ? none("None. Every row is in use.")
-    : table([{ title: "table" }, { title: "row" }, { title: "reason" }], problems.map((p) => [p.table, p.key, p.reason])));
+    : table([{ title: "table" }, { title: "row" }, { title: "reason", className: "wrap" }], problems.map((p) => [p.table, p.key, p.reason])));
   show("nodes", nodes.length === 0
     ? none("No node is configured. Add a row to the table node.")
     : table([{ title: "node" }, { title: "state" }, { title: "channels", className: "number" }, { title: "last heartbeat" }], nodes.map((node) => {
@@ -91,8 +88,8 @@ function showStatus(status) {
       }
       return [node.name, state, node.channels + " of " + node.capacity, isSet(node.heard_at) ? span(ago(node.heard_at)) + " ago" : "–"];
     })));
-  show("sizes", table([{ title: "table" }, { title: "rows", className: "number" }],
-    (status.sizes || []).map((size) => [size.table, size.rows.toLocaleString("en")])));
+  show("sizes", element("dl", "", ...(status.sizes || []).map((size) =>
+    element("div", "", element("dt", "", size.table), element("dd", "", size.rows.toLocaleString("en"))))));
 }
 
 const outcomeClass = { answered: "good", fallback: "bad", unreachable: "bad", busy: "warn", no_answer: "warn" };
@@ -104,7 +101,7 @@ function showCalls(calls) {
   }
   show("calls", table(
     [{ title: "started, UTC", className: "time" }, { title: "caller" }, { title: "called" }, { title: "service" }, { title: "outcome" },
-      { title: "talk", className: "number" }, { title: "cause", className: "number" }, { title: "node" }, { title: "way" }, { title: "" }],
+      { title: "talk", className: "number" }, { title: "cause", className: "number" }, { title: "node" }, { title: "way", className: "wrap" }, { title: "" }],
     calls.map((call) => {
       const why = element("button", "small", "why?");
       why.title = "Explain this call at its time, on the configuration of now";
@@ -168,5 +165,12 @@ async function refresh() {
   }
   setTimeout(refresh, document.hidden ? 15000 : 2000);
 }
+
+// A link may carry a question: /?called=08001234567&caller=+49301112222
+for (const [name, value] of new URLSearchParams(location.search)) {
+  const field = byId("question").elements[name];
+  if (field) field.value = value;
+}
+if (byId("question").called.value) byId("question").requestSubmit();
 
 refresh();

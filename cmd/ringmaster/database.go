@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"ringmaster/logic"
+	"ringmaster/store"
+)
+
+// openTimeout bounds the first connection of a command that cannot do without the database.
+const openTimeout = 10 * time.Second
+
+// draft is the database as it is now, compiled by itself: nothing is left of what an engine may keep serving.
+type draft struct {
+	snapshot *logic.Snapshot
+	problems []logic.Problem
+	rows     *logic.Rows
+}
+
+// loadDraft reads and compiles the database at an address.
+func loadDraft(ctx context.Context, f databaseFlag) (draft, error) {
+	address, err := f.address()
+	if err != nil {
+		return draft{}, err
+	}
+	s, err := store.Open(ctx, store.Config{DSN: address, Engine: "ringmaster tool"})
+	if err != nil {
+		return draft{}, err
+	}
+	defer s.Close()
+	checked, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	if err := s.Check(checked); err != nil {
+		return draft{}, err
+	}
+	rows, err := s.Load(ctx)
+	if err != nil {
+		return draft{}, err
+	}
+	snapshot, problems := logic.Compile(rows, nil, zones)
+	return draft{snapshot, problems, rows}, nil
+}
+
+// instant is a time on the command line: RFC 3339, or a local date and time in the system's zone.
+type instant time.Time
+
+// UnmarshalText reads 2026-11-24T03:15:00Z, or 2026-11-24T03:15 as the system's local time.
+func (i *instant) UnmarshalText(text []byte) error {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04"} {
+		if at, err := time.ParseInLocation(layout, string(text), time.Local); err == nil {
+			*i = instant(at)
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no time: write 2026-11-24T03:15:00+01:00, or 2026-11-24T03:15 for the local time of this machine", text)
+}
+
+// or is the instant, or another one when it was not given.
+func (i instant) or(otherwise time.Time) time.Time {
+	if at := time.Time(i); !at.IsZero() {
+		return at
+	}
+	return otherwise
+}
