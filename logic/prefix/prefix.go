@@ -10,6 +10,7 @@ package prefix
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"math/bits"
 	"runtime"
 	"slices"
@@ -232,6 +233,40 @@ func (t *Table) AppendMatches(dst []Match, digits string) []Match {
 	slices.Reverse(dst[had:])
 	return dst
 }
+
+// All yields every prefix with its value, in no particular order.
+func (t *Table) All() iter.Seq2[string, uint32] {
+	return func(yield func(string, uint32) bool) {
+		if len(t.nodes) > 0 {
+			var digits [MaxDigits]byte
+			t.all(&t.nodes[0], digits[:0], yield)
+		}
+	}
+}
+
+func (t *Table) all(n *node, digits []byte, yield func(string, uint32) bool) bool {
+	for label, i := n.label, uint8(0); i < n.skip; i++ {
+		digits = append(digits, keypad[label&15])
+		label >>= 4
+	}
+	if n.set&hasValue != 0 && !yield(string(digits), n.value) {
+		return false
+	}
+	child := n.child
+	for d := range radix {
+		if n.set&(1<<d) == 0 {
+			continue
+		}
+		if !t.all(&t.nodes[child], append(digits, keypad[d]), yield) {
+			return false
+		}
+		child++
+	}
+	return true
+}
+
+// keypad is digit's inverse.
+const keypad = "0123456789*#"
 
 // follow compares the node's label with digits from i on. It returns the position after the label, or -1.
 func (n *node) follow(digits string, i int) int {
