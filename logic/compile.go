@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"ringmaster/logic/prefix"
+	"ringmaster/logic/lookup"
 )
 
 // Compile makes the snapshot of rows. A service that cannot be compiled keeps the version it had in previous
@@ -244,30 +244,30 @@ func (c *compiler) compileNumbers() {
 		table.services = append(table.services, service)
 		return i, true
 	}
-	table.exact = make(map[packedNumber]uint32, len(c.rows.ServiceNumbers))
-	var ranges []keyEntry
+	exact := make([]lookup.Entry, 0, len(c.rows.ServiceNumbers))
+	var ranges []lookup.Entry
 	for i := range c.rows.ServiceNumbers {
 		row := &c.rows.ServiceNumbers[i]
 		service, ok := index(row.Service)
-		if !ok {
+		switch {
+		case !ok:
 			c.problem("service_number", row.Number, "service %q cannot be used: it does not exist or never compiled; see its own problem", row.Service)
-			continue
+		case row.Match == lookup.Prefix:
+			ranges = append(ranges, lookup.Entry{Key: row.Number, Value: service})
+		default:
+			exact = append(exact, lookup.Entry{Key: row.Number, Value: service})
 		}
-		if row.Match == "prefix" {
-			ranges = append(ranges, keyEntry{row.Number, service})
-			continue
-		}
-		packed, ok := packDigits(row.Number)
-		if !ok {
-			c.problem("service_number", row.Number, "%q is not a service number: 1–18 digits", row.Number)
-			continue
-		}
-		table.exact[packed] = service
 	}
-	compiled, err := newKeyTable("prefix", c.usable("service_number", "", "prefix", ranges))
+	table.exact = c.table("service_number", lookup.Exact, exact)
+	table.ranges = c.table("service_number", lookup.Prefix, ranges)
+}
+
+// table makes a table of the whole carrier's rows: one that cannot be made is told of, and empty.
+func (c *compiler) table(name, match string, entries []lookup.Entry) *lookup.Table {
+	table, err := lookup.New(match, c.usable(name, "", match, entries))
 	if err != nil {
-		c.problem("service_number", "match = prefix", "%s", err)
-		compiled.trie = new(prefix.Table)
+		c.problem(name, "", "%s", err)
+		return new(lookup.Table)
 	}
-	table.ranges = compiled.trie
+	return table
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"ringmaster/logic/calendar"
-	"ringmaster/logic/prefix"
+	"ringmaster/logic/lookup"
 )
 
 // defaultPlan is the numbering plan of trunks that name none.
@@ -73,16 +73,11 @@ func (c *compiler) compilePrompts() {
 
 func (c *compiler) compileAreas() {
 	indexes := make(map[string]uint32)
-	entries := make([]keyEntry, 0, len(c.rows.AreaPrefixes))
+	entries := make([]lookup.Entry, 0, len(c.rows.AreaPrefixes))
 	for _, row := range c.rows.AreaPrefixes {
-		entries = append(entries, keyEntry{row.Prefix, intern(&c.snapshot.areaNames, indexes, row.Area)})
+		entries = append(entries, lookup.Entry{Key: row.Prefix, Value: intern(&c.snapshot.areaNames, indexes, row.Area)})
 	}
-	table, err := newKeyTable("prefix", c.usable("area_prefix", "", "prefix", entries))
-	c.snapshot.areas = table.trie
-	if err != nil {
-		c.problem("area_prefix", "", "%s", err)
-		c.snapshot.areas = new(prefix.Table)
-	}
+	c.snapshot.areas = c.table("area_prefix", lookup.Prefix, entries)
 }
 
 // intern returns the index of value in values, where it stands once.
@@ -97,14 +92,14 @@ func intern(values *[]string, indexes map[string]uint32, value string) uint32 {
 }
 
 // usable leaves out the entries that cannot be keys, each with a problem of its own.
-func (c *compiler) usable(table, owner, match string, entries []keyEntry) []keyEntry {
-	if match != "prefix" {
+func (c *compiler) usable(table, owner, match string, entries []lookup.Entry) []lookup.Entry {
+	if match != lookup.Prefix {
 		return entries
 	}
 	kept := entries[:0]
 	for _, entry := range entries {
-		if entry.key != "" && (!ValidNumber(entry.key) || entry.key[0] == '+') {
-			c.problem(table, strings.TrimPrefix(owner+"."+entry.key, "."), "%q is not a prefix: at most %d of 0–9, * and #", entry.key, MaxNumberLength)
+		if entry.Key != "" && (!ValidNumber(entry.Key) || entry.Key[0] == '+') {
+			c.problem(table, strings.TrimPrefix(owner+"."+entry.Key, "."), "%q is not a prefix: at most %d of 0–9, * and #", entry.Key, MaxNumberLength)
 			continue
 		}
 		kept = append(kept, entry)
@@ -193,7 +188,7 @@ func parseWeekdays(bits string) (calendar.Weekdays, bool) {
 }
 
 func (c *compiler) compileLists() {
-	entries := make(map[string][]keyEntry)
+	entries := make(map[string][]lookup.Entry)
 	validities := make(map[string][]validity)
 	for i := range c.rows.ScreeningEntries {
 		row := &c.rows.ScreeningEntries[i]
@@ -206,10 +201,10 @@ func (c *compiler) compileLists() {
 			index = uint32(len(bounded))
 			validities[row.ScreeningList] = append(bounded, validity{row.ValidFrom, row.ValidTo})
 		}
-		entries[row.ScreeningList] = append(entries[row.ScreeningList], keyEntry{row.Entry, index})
+		entries[row.ScreeningList] = append(entries[row.ScreeningList], lookup.Entry{Key: row.Entry, Value: index})
 	}
 	for _, row := range c.rows.ScreeningLists {
-		keys, err := newKeyTable(row.Match, c.usable("screening_entry", row.ScreeningList, row.Match, entries[row.ScreeningList]))
+		keys, err := lookup.New(row.Match, c.usable("screening_entry", row.ScreeningList, row.Match, entries[row.ScreeningList]))
 		if err != nil {
 			c.problem("screening_list", row.ScreeningList, "%s", err)
 			continue
@@ -224,7 +219,7 @@ func (c *compiler) compileLists() {
 
 func (c *compiler) compileTranslations() {
 	type building struct {
-		entries []keyEntry
+		entries []lookup.Entry
 		values  []string
 		indexes map[string]uint32
 	}
@@ -244,11 +239,11 @@ func (c *compiler) compileTranslations() {
 			c.problem("translation", row.TranslationTable+"."+row.Key, "%s", reason)
 			continue
 		}
-		table.entries = append(table.entries, keyEntry{row.Key, intern(&table.values, table.indexes, value)})
+		table.entries = append(table.entries, lookup.Entry{Key: row.Key, Value: intern(&table.values, table.indexes, value)})
 	}
 	for _, row := range c.rows.TranslationTables {
 		table := tables[row.TranslationTable]
-		keys, err := newKeyTable(row.Match, c.usable("translation", row.TranslationTable, row.Match, table.entries))
+		keys, err := lookup.New(row.Match, c.usable("translation", row.TranslationTable, row.Match, table.entries))
 		if err != nil {
 			c.problem("translation_table", row.TranslationTable, "%s", err)
 			continue

@@ -27,7 +27,7 @@ func compileTranslate(b *blockCompiler) block {
 func (t *translateBlock) run(w *walk) string {
 	table := w.service.slots[t.table].object.(*translationTable)
 	key := t.key.value(w)
-	index, length, ok := table.keys.find(key)
+	index, length, ok := table.keys.Find(key)
 	if w.tracing() {
 		w.traceTranslate(table, key, index, length, ok)
 	}
@@ -54,7 +54,7 @@ func compileScreen(b *blockCompiler) block {
 func (s *screenBlock) run(w *walk) string {
 	list := w.service.slots[s.list].object.(*screeningList)
 	value := s.value.value(w)
-	index, length, found := list.keys.find(value)
+	index, length, found := list.keys.Find(value)
 	in := found && list.validity[index].holds(w.now)
 	if w.tracing() {
 		w.traceScreen(list, value, length, found, in)

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"ringmaster/logic/prefix"
+	"ringmaster/logic/lookup"
 )
 
 // Zones finds a time zone by its IANA name. Reading zone files is I/O, so the shell gives it (time.LoadLocation).
@@ -41,7 +41,7 @@ type Snapshot struct {
 	nodes         map[string]Node
 	certificates  map[string]string // certificate name → node
 	keys          *Keys
-	areas         *prefix.Table // E.164 prefix → index into areaNames
+	areas         *lookup.Table // E.164 prefix → index into areaNames
 	areaNames     []string
 	calendars     map[string]*calendarTable
 	lists         map[string]*screeningList
@@ -103,41 +103,21 @@ type slot struct {
 	object any // *translationTable, *screeningList, *calendarTable, *distribution; string (sound file) for a prompt; int64 for an integer
 }
 
-// numberTable finds the service of a called number: exact numbers in a map, ranges in a trie.
+// numberTable finds the service of a called number: exact numbers first, then ranges.
 type numberTable struct {
-	exact    map[packedNumber]uint32
-	ranges   *prefix.Table
+	exact    *lookup.Table
+	ranges   *lookup.Table
 	services []*service
 }
 
 func (t *numberTable) find(digits string) (found *service, length int, exact bool) {
-	if packed, ok := packDigits(digits); ok {
-		if index, ok := t.exact[packed]; ok {
-			return t.services[index], len(digits), true
-		}
+	if index, length, ok := t.exact.Find(digits); ok {
+		return t.services[index], length, true
 	}
-	if index, length, ok := t.ranges.Longest(digits); ok {
+	if index, length, ok := t.ranges.Find(digits); ok {
 		return t.services[index], length, false
 	}
 	return nil, 0, false
-}
-
-// packedNumber is a string of at most 18 digits in one integer: a leading 1 keeps leading zeros apart.
-type packedNumber uint64
-
-func packDigits(digits string) (packedNumber, bool) {
-	if len(digits) > 18 || len(digits) == 0 {
-		return 0, false
-	}
-	packed := packedNumber(1)
-	for i := range len(digits) {
-		digit := digits[i] - '0'
-		if digit > 9 {
-			return 0, false
-		}
-		packed = packed*10 + packedNumber(digit)
-	}
-	return packed, true
 }
 
 // sortProblems puts problems into the order an operator reads them in.

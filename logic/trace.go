@@ -8,7 +8,7 @@ import (
 	"cel.dev/cel-go/common/types/ref"
 
 	"ringmaster/logic/calendar"
-	"ringmaster/logic/prefix"
+	"ringmaster/logic/lookup"
 )
 
 // Trace is the account of a decision, row by row, for explain. It is written by the very code that decides.
@@ -92,7 +92,7 @@ func (w *walk) traceOrigin(length int) {
 }
 
 // beaten tells of the shorter prefixes that matched too.
-func beaten(table *prefix.Table, key string, values []string) []string {
+func beaten(table *lookup.Table, key string, values []string) []string {
 	var lost []string
 	for i, match := range table.AppendMatches(nil, key) {
 		if i > 0 {
@@ -111,9 +111,7 @@ func (w *walk) traceTranslate(table *translationTable, key string, index uint32,
 	}
 	d.Key = table.name + "." + key[:length]
 	d.Reason = fmt.Sprintf("%q is %s", key, table.values[index])
-	if table.keys.trie != nil {
-		d.Beaten = beaten(table.keys.trie, key, table.values)
-	}
+	d.Beaten = beaten(table.keys, key, table.values)
 	w.decide(d)
 }
 
