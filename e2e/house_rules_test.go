@@ -35,7 +35,7 @@ var charters = map[string]charter{
 		modules: []string{"github.com/go-chi/chi/v5", "github.com/prometheus/client_golang"}},
 	"store": {standard: anyStandard, own: []string{"logic", "migrations"},
 		modules: []string{"github.com/jackc/pgx/v5", "github.com/prometheus/client_golang"}},
-	"store/storetest": {standard: anyStandard, own: []string{"store", "store/postgres"}, modules: []string{"github.com/jackc/pgx/v5"}},
+	"store/storetest": {standard: anyStandard, own: []string{"migrations", "store", "store/postgres"}, modules: []string{"github.com/jackc/pgx/v5"}},
 	"migrations":      {standard: anyStandard},
 	"agi": {standard: anyStandard, own: []string{"rpc/api"}, modules: []string{"github.com/kolo/xmlrpc",
 		"github.com/prometheus/client_golang", "golang.org/x/*"}},

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"cel.dev/cel-go/cel"
+
+	"ringmaster/logic/call"
 )
 
 // blockCompiler makes the block of one step out of its parameters, and collects what is wrong with them.
@@ -18,7 +20,8 @@ type blockCompiler struct {
 	sib         sib
 	parameters  map[string]json.RawMessage
 	read        map[string]bool // the parameters that the SIB asked for
-	environment *cel.Env
+	environment func() (*cel.Env, error)
+	trunks      map[string]trunk
 	problems    []Problem
 }
 
@@ -67,10 +70,12 @@ func (b *blockCompiler) compile() block {
 
 // assigns returns the variables that the step will set, with their types.
 func (b *blockCompiler) assigns() map[string]*cel.Type {
-	var name string
-	raw, ok := b.parameters["into"]
-	if !ok || json.Unmarshal(raw, &name) != nil || !identifier.MatchString(name) {
-		return nil // compile tells what is wrong with it
+	name := b.sib.into
+	if _, collects := b.parameters["maximum"]; b.step.sib == "interact" && !collects {
+		name = ""
+	}
+	if raw, ok := b.parameters["into"]; ok && json.Unmarshal(raw, &name) != nil || !identifier.MatchString(name) {
+		return nil // it sets none, or compile tells what is wrong with it
 	}
 	kind := cel.StringType
 	if b.step.sib == "algorithm" {
@@ -145,7 +150,9 @@ func (b *blockCompiler) integer(name string, byDefault, least, most int) integer
 		return integerOperand{constant: number, slot: -1, least: least, most: most}
 	case string:
 		if inner, ok := placeholder(value); ok {
-			if slot := b.slot(inner); slot >= 0 && b.script.parameters[slot].kind == "integer" {
+			if slot := b.script.parameter(inner); slot >= 0 && b.script.parameters[slot].kind == "integer" {
+				parameter := &b.script.parameters[slot]
+				parameter.least, parameter.most = max(parameter.least, int64(least)), min(parameter.most, int64(most))
 				return integerOperand{slot: slot, least: least, most: most}
 			}
 			b.refuse("parameter %q: %q is not an integer parameter of the script", name, inner)
@@ -165,7 +172,7 @@ func (b *blockCompiler) into(byDefault string) string {
 		b.refuse("into %q: a variable's name is a small letter, then small letters, digits and _", name)
 	case isCallVariable(name):
 		b.refuse("into %q: that is a variable that every call has and no step may set", name)
-	case b.slot(name) >= 0:
+	case b.script.parameter(name) >= 0:
 		b.refuse("into %q: that is a parameter of the script", name)
 	}
 	return name
@@ -182,17 +189,12 @@ func (b *blockCompiler) object(name, kind string) int {
 		b.refuse("parameter %q must be ${a %s parameter of the script}; it is %q", name, kind, text)
 		return 0
 	}
-	slot := b.slot(inner)
+	slot := b.script.parameter(inner)
 	if slot < 0 || b.script.parameters[slot].kind != kind {
 		b.refuse("parameter %q: the script has no parameter %q of type %s", name, inner, kind)
 		return 0
 	}
 	return slot
-}
-
-// slot returns the index of a script parameter, or -1.
-func (b *blockCompiler) slot(name string) int {
-	return slices.IndexFunc(b.script.parameters, func(p scriptParameter) bool { return p.name == name })
 }
 
 // template compiles text with ${name} in it.
@@ -211,7 +213,7 @@ func (b *blockCompiler) template(name, text string) operand {
 			b.refuse("parameter %q: a ${ is never closed by }", name)
 			break
 		}
-		slot := b.slot(inner)
+		slot := b.script.parameter(inner)
 		_, assigned := b.script.variables[inner]
 		switch {
 		case slot >= 0:
@@ -226,6 +228,34 @@ func (b *blockCompiler) template(name, text string) operand {
 		text = after
 	}
 	return compiled
+}
+
+// target compiles a template that gives targets. What stands there literally is checked now.
+func (b *blockCompiler) target(name string) operand {
+	compiled := b.template(name, b.required(name))
+	if len(compiled.parts) == 1 && compiled.parts[0].kind == partLiteral {
+		if reason := checkTargets(compiled.parts[0].text, b.trunks); reason != "" {
+			b.refuse("parameter %q: %s", name, reason)
+		}
+	}
+	return compiled
+}
+
+// checkTargets says what is wrong with targets written as number@trunk with commas between, or nothing.
+func checkTargets(text string, trunks map[string]trunk) (reason string) {
+	if n := 1 + strings.Count(text, ","); n > MaxTargets {
+		return fmt.Sprintf("%d targets; a connect takes at most %d", n, MaxTargets)
+	}
+	for one := range strings.SplitSeq(text, ",") {
+		target, ok := call.ParseTarget(one)
+		if !ok {
+			return fmt.Sprintf("%q is not a target: write number@trunk, several with commas between", one)
+		}
+		if _, ok := trunks[target.Trunk]; !ok {
+			return fmt.Sprintf("trunk %q of target %q does not exist", target.Trunk, one)
+		}
+	}
+	return ""
 }
 
 // placeholder returns the name in text that is nothing but ${name}.

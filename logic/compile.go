@@ -1,9 +1,10 @@
 package logic
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
-	"strings"
+	"strconv"
 
 	"ringmaster/logic/lookup"
 )
@@ -15,6 +16,7 @@ func Compile(rows *Rows, previous *Snapshot, zones Zones) (*Snapshot, []Problem)
 		rows:     rows,
 		previous: previous,
 		zones:    zones,
+		told:     make(map[string]int),
 		snapshot: &Snapshot{
 			revision:      rows.Revision,
 			plans:         make(map[string]numberingPlan),
@@ -42,8 +44,7 @@ func Compile(rows *Rows, previous *Snapshot, zones Zones) (*Snapshot, []Problem)
 	c.compileServices()
 	c.compileNumbers()
 	c.countSizes()
-	sortProblems(c.problems)
-	return c.snapshot, c.problems
+	return c.snapshot, c.allProblems()
 }
 
 // compiler carries one compilation.
@@ -53,10 +54,36 @@ type compiler struct {
 	zones    Zones
 	snapshot *Snapshot
 	problems []Problem
+	told     map[string]int // problems by table
 }
 
+// maxProblems is how many problems of one table are told: one mistake can spoil a million rows.
+const maxProblems = 100
+
 func (c *compiler) problem(table, key, format string, args ...any) {
-	c.problems = append(c.problems, Problem{Table: table, Key: key, Reason: fmt.Sprintf(format, args...)})
+	c.told[table]++
+	if c.told[table] <= maxProblems {
+		c.problems = append(c.problems, Problem{Table: table, Key: key, Reason: fmt.Sprintf(format, args...)})
+	}
+}
+
+func (c *compiler) tell(problems ...Problem) {
+	for _, one := range problems {
+		c.problem(one.Table, one.Key, "%s", one.Reason)
+	}
+}
+
+// allProblems puts the problems into the order an operator reads them in, each once.
+func (c *compiler) allProblems() []Problem {
+	for table, n := range c.told {
+		if n > maxProblems {
+			c.problems = append(c.problems, Problem{table, "", fmt.Sprintf("%d more problems with this table are not listed", n-maxProblems)})
+		}
+	}
+	slices.SortFunc(c.problems, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Reason, b.Reason))
+	})
+	return slices.Compact(c.problems)
 }
 
 func (c *compiler) countSizes() {
@@ -80,17 +107,15 @@ func (c *compiler) countSizes() {
 
 // compileServices looks up each service's parameters. What is wrong with one service concerns no other.
 func (c *compiler) compileServices() {
-	given := make(map[string][]ServiceParameterRow)
+	given := make(map[string][]ServiceParameterRow, len(c.rows.Services))
 	for _, row := range c.rows.ServiceParameters {
 		given[row.Service] = append(given[row.Service], row)
 	}
 	for _, row := range c.rows.Services {
-		compiled, faults := c.compileService(row, given[row.Service])
-		for _, fault := range faults {
-			c.problem(fault.Table, fault.Key, "%s", fault.Reason)
-		}
-		if compiled == nil && c.previous != nil {
-			compiled = c.previous.services[row.Service]
+		compiled, problems := c.compileService(row, given[row.Service])
+		c.tell(problems...)
+		if compiled == nil {
+			compiled = c.lastGood(row)
 		}
 		if compiled != nil {
 			c.snapshot.services[row.Service] = compiled
@@ -98,17 +123,26 @@ func (c *compiler) compileServices() {
 	}
 }
 
+// lastGood is the version of a service that last compiled. Whether it is active is what the operator says now: a service
+// must be easy to turn off, most of all when something is wrong with it.
+func (c *compiler) lastGood(row ServiceRow) *service {
+	if c.previous == nil || c.previous.services[row.Service] == nil {
+		return nil
+	}
+	last := *c.previous.services[row.Service]
+	last.active = row.Active
+	return &last
+}
+
 func (c *compiler) compileService(row ServiceRow, given []ServiceParameterRow) (*service, []Problem) {
 	script := c.snapshot.scripts[row.Script]
 	if script == nil {
 		return nil, []Problem{{"service", row.Service, fmt.Sprintf("script %q cannot be used: it does not exist or has a problem of its own", row.Script)}}
 	}
-	if script.broken {
-		// The script has a problem that stands under its own name. The service keeps all of its last good version,
-		// or is made anew on the script's last good one.
-		if c.previous != nil && c.previous.services[row.Service] != nil {
-			return nil, nil
-		}
+	if script.broken && c.lastGood(row) != nil {
+		// The script's problem stands under its own name. The service keeps all of its last good version; without one it
+		// is made anew on the script's.
+		return nil, nil
 	}
 	compiled := &service{
 		name: row.Service, subscriber: row.Subscriber, language: row.Language, active: row.Active,
@@ -117,14 +151,14 @@ func (c *compiler) compileService(row ServiceRow, given []ServiceParameterRow) (
 	var problems []Problem
 	seen := make([]bool, len(script.parameters))
 	for _, parameter := range given {
-		index := slices.IndexFunc(script.parameters, func(p scriptParameter) bool { return p.name == parameter.Parameter })
+		index := script.parameter(parameter.Parameter)
 		if index < 0 {
 			problems = append(problems, Problem{"service_parameter", row.Service + "." + parameter.Parameter,
 				fmt.Sprintf("script %q has no parameter %q; it has: %s", row.Script, parameter.Parameter, script.parameterNames())})
 			continue
 		}
 		seen[index] = true
-		filled, reason := c.fillSlot(script.parameters[index].kind, parameter.Value)
+		filled, reason := c.fillSlot(&script.parameters[index], parameter.Value)
 		if reason != "" {
 			problems = append(problems, Problem{"service_parameter", row.Service + "." + parameter.Parameter, reason})
 			continue
@@ -140,7 +174,7 @@ func (c *compiler) compileService(row ServiceRow, given []ServiceParameterRow) (
 				fmt.Sprintf("parameter %q of script %q is missing: insert it into service_parameter", parameter.name, row.Script)})
 			continue
 		}
-		filled, reason := c.fillSlot(parameter.kind, *parameter.defaultValue)
+		filled, reason := c.fillSlot(&script.parameters[index], *parameter.defaultValue)
 		if reason != "" {
 			problems = append(problems, Problem{"script_parameter", row.Script + "." + parameter.name, "default value: " + reason})
 			continue
@@ -150,124 +184,116 @@ func (c *compiler) compileService(row ServiceRow, given []ServiceParameterRow) (
 	if len(problems) > 0 {
 		return nil, problems
 	}
+	for i := range script.steps {
+		if block, ok := script.steps[i].block.(*distributeBlock); ok {
+			if reason := block.check(&script.steps[i], compiled); reason != "" {
+				problems = append(problems, Problem{"service", row.Service, reason})
+			}
+		}
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
 	return compiled, nil
 }
 
 // fillSlot checks a parameter's value against its type and looks up what it names.
-func (c *compiler) fillSlot(kind, value string) (filled slot, reason string) {
+func (c *compiler) fillSlot(parameter *scriptParameter, value string) (filled slot, reason string) {
 	filled.text = value
-	missing := func(what string) string {
-		return fmt.Sprintf("%s %q does not exist or has a problem of its own", what, value)
-	}
-	switch kind {
+	switch parameter.kind {
 	case "translation_table":
-		if table := c.snapshot.translations[value]; table != nil {
-			filled.object = table
-			return filled, ""
-		}
-		return filled, missing("translation_table")
+		filled.object, reason = named(c.snapshot.translations, parameter.kind, value)
 	case "screening_list":
-		if list := c.snapshot.lists[value]; list != nil {
-			filled.object = list
-			return filled, ""
-		}
-		return filled, missing("screening_list")
+		filled.object, reason = named(c.snapshot.lists, parameter.kind, value)
 	case "calendar":
-		if calendar := c.snapshot.calendars[value]; calendar != nil {
-			filled.object = calendar
-			return filled, ""
-		}
-		return filled, missing("calendar")
+		filled.object, reason = named(c.snapshot.calendars, parameter.kind, value)
 	case "distribution":
-		if distribution := c.snapshot.distributions[value]; distribution != nil {
-			filled.object = distribution
-			return filled, ""
-		}
-		return filled, missing("distribution")
+		filled.object, reason = named(c.snapshot.distributions, parameter.kind, value)
 	case "prompt":
-		if file, ok := c.snapshot.prompts[value]; ok {
-			filled.object = file
-			return filled, ""
-		}
-		return filled, missing("prompt")
+		filled.object, reason = named(c.snapshot.prompts, parameter.kind, value)
 	case "trunk":
-		if _, ok := c.snapshot.trunks[value]; ok {
-			return filled, ""
-		}
-		return filled, missing("trunk")
+		filled.object, reason = named(c.snapshot.trunks, parameter.kind, value)
 	case "integer":
-		number, err := parseInteger(value)
+		number, err := strconv.ParseInt(value, 10, 64)
 		if err != nil {
-			return filled, err.Error()
+			return filled, fmt.Sprintf("%q is not a whole number", value)
+		}
+		if number < parameter.least || number > parameter.most {
+			return filled, fmt.Sprintf("%d is out of range: the steps that use it take %d–%d", number, parameter.least, parameter.most)
 		}
 		filled.object = number
-		return filled, ""
 	case "number":
 		if !ValidNumber(value) {
-			return filled, fmt.Sprintf("%q is not a number: 1–%d of 0–9, * and #, with or without a leading +", value, MaxNumberLength)
+			reason = fmt.Sprintf("%q is not a number: 1–%d of 0–9, * and #, with or without a leading +", value, MaxNumberLength)
 		}
-		return filled, ""
 	case "target":
-		for one := range strings.SplitSeq(value, ",") {
-			target, ok := parseTarget(one)
-			if !ok {
-				return filled, fmt.Sprintf("%q is not a target: write number@trunk, several with commas between", one)
-			}
-			if _, ok := c.snapshot.trunks[target.Trunk]; !ok {
-				return filled, fmt.Sprintf("trunk %q of target %q does not exist", target.Trunk, one)
-			}
-		}
-		return filled, ""
+		reason = checkTargets(value, c.snapshot.trunks)
 	case "text":
 		if len(value) > MaxValueLength {
-			return filled, fmt.Sprintf("text is longer than %d bytes", MaxValueLength)
+			reason = fmt.Sprintf("text is longer than %d bytes", MaxValueLength)
 		}
-		return filled, ""
+	default:
+		reason = fmt.Sprintf("type %q of the script's parameter is unknown", parameter.kind)
 	}
-	return filled, fmt.Sprintf("type %q of the script's parameter is unknown", kind)
+	return filled, reason
+}
+
+// named looks up what a parameter of the given type names.
+func named[T any](things map[string]T, kind, name string) (object any, reason string) {
+	thing, ok := things[name]
+	if !ok {
+		return nil, fmt.Sprintf("%s %q does not exist or has a problem of its own", kind, name)
+	}
+	return thing, ""
 }
 
 // compileNumbers makes the table that leads a called number to its service.
 func (c *compiler) compileNumbers() {
 	table := &c.snapshot.numbers
 	indexes := make(map[string]uint32, len(c.snapshot.services))
-	index := func(name string) (uint32, bool) {
+	index := func(name string) uint32 {
 		if i, ok := indexes[name]; ok {
-			return i, true
+			return i
 		}
-		service := c.snapshot.services[name]
-		if service == nil {
-			return 0, false
+		compiled := c.snapshot.services[name]
+		if compiled == nil {
+			compiled = &service{name: name} // keeps the number from a range of another service
 		}
 		i := uint32(len(table.services))
 		indexes[name] = i
-		table.services = append(table.services, service)
-		return i, true
+		table.services = append(table.services, compiled)
+		return i
 	}
 	exact := make([]lookup.Entry, 0, len(c.rows.ServiceNumbers))
 	var ranges []lookup.Entry
 	for i := range c.rows.ServiceNumbers {
 		row := &c.rows.ServiceNumbers[i]
-		service, ok := index(row.Service)
-		switch {
-		case !ok:
-			c.problem("service_number", row.Number, "service %q cannot be used: it does not exist or never compiled; see its own problem", row.Service)
-		case row.Match == lookup.Prefix:
-			ranges = append(ranges, lookup.Entry{Key: row.Number, Value: service})
-		default:
-			exact = append(exact, lookup.Entry{Key: row.Number, Value: service})
+		service := index(row.Service)
+		if table.services[service].script == nil {
+			c.problem("service_number", row.Number, "service %q cannot be used: it does not exist or never compiled; see its own problem. Its callers are released with Q.850 cause %d",
+				row.Service, causeTemporaryFailure)
 		}
+		if row.Match == lookup.Prefix {
+			ranges = append(ranges, lookup.Entry{Key: row.Number, Value: service})
+			continue
+		}
+		if !ValidNumber(row.Number) || row.Number[0] == '+' {
+			c.problem("service_number", row.Number, "%q is not a service number: 1–%d of 0–9, * and #", row.Number, MaxNumberLength)
+			continue
+		}
+		exact = append(exact, lookup.Entry{Key: row.Number, Value: service})
 	}
-	table.exact = c.table("service_number", lookup.Exact, exact)
-	table.ranges = c.table("service_number", lookup.Prefix, ranges)
+	table.exact, _ = c.table("service_number", lookup.Exact, exact)
+	table.ranges, _ = c.table("service_number", lookup.Prefix, ranges)
 }
 
-// table makes a table of the whole carrier's rows: one that cannot be made is told of, and empty.
-func (c *compiler) table(name, match string, entries []lookup.Entry) *lookup.Table {
-	table, err := lookup.New(match, c.usable(name, "", match, entries))
+// table makes a table of the whole carrier's rows. What cannot be in it is told of and left out: then good is false.
+func (c *compiler) table(name, match string, entries []lookup.Entry) (made *lookup.Table, good bool) {
+	entries, good = c.usable(name, "", match, entries)
+	made, err := lookup.New(match, entries)
 	if err != nil {
 		c.problem(name, "", "%s", err)
-		return new(lookup.Table)
+		return new(lookup.Table), false
 	}
-	return table
+	return made, good
 }

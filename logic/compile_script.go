@@ -2,15 +2,22 @@ package logic
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"cel.dev/cel-go/cel"
 )
 
 // identifier is the form of names that expressions can use.
 var identifier = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
+
+// parameterTypes are the types that a script's parameter may have.
+var parameterTypes = []string{
+	"calendar", "distribution", "integer", "number", "prompt", "screening_list", "target", "text", "translation_table", "trunk",
+}
 
 // compileScripts compiles each script by itself. One with a problem keeps its last good version.
 func (c *compiler) compileScripts() {
@@ -27,8 +34,8 @@ func (c *compiler) compileScripts() {
 		exits[row.Script] = append(exits[row.Script], row)
 	}
 	for _, row := range c.rows.Scripts {
-		compiled, problems := compileScript(row, parameters[row.Script], steps[row.Script], exits[row.Script])
-		c.problems = append(c.problems, problems...)
+		compiled, problems := c.compileScript(row, parameters[row.Script], steps[row.Script], exits[row.Script])
+		c.tell(problems...)
 		if len(problems) > 0 {
 			compiled = nil
 			if c.previous != nil && c.previous.scripts[row.Script] != nil {
@@ -43,7 +50,7 @@ func (c *compiler) compileScripts() {
 	}
 }
 
-func compileScript(row ScriptRow, parameters []ScriptParameterRow, steps []StepRow, exits []StepExitRow) (*script, []Problem) {
+func (c *compiler) compileScript(row ScriptRow, parameters []ScriptParameterRow, steps []StepRow, exits []StepExitRow) (*script, []Problem) {
 	compiled := &script{name: row.Script, byName: make(map[string]int, len(steps)), variables: make(map[string]*cel.Type)}
 	var problems []Problem
 	refuse := func(table, key, format string, args ...any) {
@@ -57,8 +64,12 @@ func compileScript(row ScriptRow, parameters []ScriptParameterRow, steps []StepR
 			refuse("script_parameter", key, "a parameter's name is a small letter, then small letters, digits and _")
 		case isCallVariable(parameter.Parameter):
 			refuse("script_parameter", key, "%q is a variable that every call has; choose another name", parameter.Parameter)
+		case !slices.Contains(parameterTypes, parameter.Type):
+			refuse("script_parameter", key, "type %q is unknown; there are: %s", parameter.Type, strings.Join(parameterTypes, ", "))
 		}
-		compiled.parameters = append(compiled.parameters, scriptParameter{parameter.Parameter, parameter.Type, parameter.DefaultValue})
+		compiled.parameters = append(compiled.parameters, scriptParameter{
+			name: parameter.Parameter, kind: parameter.Type, defaultValue: parameter.DefaultValue, least: math.MinInt64, most: math.MaxInt64,
+		})
 	}
 	for i, one := range steps {
 		compiled.byName[one.Step] = i
@@ -100,13 +111,9 @@ func compileScript(row ScriptRow, parameters []ScriptParameterRow, steps []StepR
 	if len(compiled.variables) > MaxVariables {
 		refuse("script", row.Script, "its steps set %d variables, more than the %d that a call may carry", len(compiled.variables), MaxVariables)
 	}
-	environment, err := newEnvironment(compiled)
-	if err != nil {
-		refuse("script", row.Script, "%s", err)
-		return nil, problems
-	}
+	environment := sync.OnceValues(func() (*cel.Env, error) { return newEnvironment(compiled) })
 	for i, b := range blocks {
-		b.environment = environment
+		b.environment, b.trunks = environment, c.snapshot.trunks
 		compiled.steps[i].block = b.compile()
 		problems = append(problems, b.problems...)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ringmaster/logic/calendar"
+	"ringmaster/logic/call"
 	"ringmaster/logic/lookup"
 )
 
@@ -56,9 +57,28 @@ func (c *compiler) compileNodes() {
 		}
 		c.snapshot.certificates[row.CertificateName] = row.Node
 	}
-	keys, problems := newKeys(c.rows.SessionKeys)
-	c.snapshot.keys = keys
-	c.problems = append(c.problems, problems...)
+	c.compileKeys()
+}
+
+// compileKeys takes the session keys. Without one no call could go on, so the keys in force stay until there is another.
+func (c *compiler) compileKeys() {
+	keys := make([]call.Key, 0, len(c.rows.SessionKeys))
+	for _, row := range c.rows.SessionKeys {
+		if len(row.Secret) < call.MinimumSecret {
+			c.problem("session_key", strconv.FormatInt(row.SessionKeyID, 10), "the secret has %d bytes, fewer than %d; make keys with rotate_session_key",
+				len(row.Secret), call.MinimumSecret)
+			continue
+		}
+		keys = append(keys, call.Key{ID: row.SessionKeyID, Secret: row.Secret, CreatedAt: row.CreatedAt})
+	}
+	c.snapshot.keys = call.NewKeys(keys)
+	if len(keys) > 0 {
+		return
+	}
+	c.problem("session_key", "", "there is no session key, so no dialogue can be kept: call rotate_session_key")
+	if c.previous != nil && c.previous.keys.Usable() {
+		c.snapshot.keys = c.previous.keys
+	}
 }
 
 func (c *compiler) compilePrompts() {
@@ -77,7 +97,11 @@ func (c *compiler) compileAreas() {
 	for _, row := range c.rows.AreaPrefixes {
 		entries = append(entries, lookup.Entry{Key: row.Prefix, Value: intern(&c.snapshot.areaNames, indexes, row.Area)})
 	}
-	c.snapshot.areas = c.table("area_prefix", lookup.Prefix, entries)
+	var good bool
+	c.snapshot.areas, good = c.table("area_prefix", lookup.Prefix, entries)
+	if !good && c.previous != nil {
+		c.snapshot.areas, c.snapshot.areaNames = c.previous.areas, c.previous.areaNames
+	}
 }
 
 // intern returns the index of value in values, where it stands once.
@@ -91,12 +115,12 @@ func intern(values *[]string, indexes map[string]uint32, value string) uint32 {
 	return index
 }
 
-// usable leaves out the entries that cannot be keys, each with a problem of its own.
-func (c *compiler) usable(table, owner, match string, entries []lookup.Entry) []lookup.Entry {
-	if match != lookup.Prefix {
-		return entries
+// usable leaves out the entries that cannot be keys, each with a problem of its own; false when there are any.
+func (c *compiler) usable(table, owner, how string, entries []lookup.Entry) (kept []lookup.Entry, good bool) {
+	if how != lookup.Prefix {
+		return entries, true
 	}
-	kept := entries[:0]
+	kept = entries[:0]
 	for _, entry := range entries {
 		if entry.Key != "" && (!ValidNumber(entry.Key) || entry.Key[0] == '+') {
 			c.problem(table, strings.TrimPrefix(owner+"."+entry.Key, "."), "%q is not a prefix: at most %d of 0–9, * and #", entry.Key, MaxNumberLength)
@@ -104,7 +128,7 @@ func (c *compiler) usable(table, owner, match string, entries []lookup.Entry) []
 		}
 		kept = append(kept, entry)
 	}
-	return kept
+	return kept, len(kept) == len(entries)
 }
 
 func (c *compiler) compileCalendars() {
@@ -204,7 +228,11 @@ func (c *compiler) compileLists() {
 		entries[row.ScreeningList] = append(entries[row.ScreeningList], lookup.Entry{Key: row.Entry, Value: index})
 	}
 	for _, row := range c.rows.ScreeningLists {
-		keys, err := lookup.New(row.Match, c.usable("screening_entry", row.ScreeningList, row.Match, entries[row.ScreeningList]))
+		usable, good := c.usable("screening_entry", row.ScreeningList, row.Match, entries[row.ScreeningList])
+		if !good {
+			continue // half a list lets in whom the other half keeps out
+		}
+		keys, err := lookup.New(row.Match, usable)
 		if err != nil {
 			c.problem("screening_list", row.ScreeningList, "%s", err)
 			continue
@@ -222,6 +250,7 @@ func (c *compiler) compileTranslations() {
 		entries []lookup.Entry
 		values  []string
 		indexes map[string]uint32
+		bad     bool
 	}
 	tables := make(map[string]*building, len(c.rows.TranslationTables))
 	for _, row := range c.rows.TranslationTables {
@@ -237,13 +266,18 @@ func (c *compiler) compileTranslations() {
 		value, reason := c.targetOrText(row.Value, row.Trunk)
 		if reason != "" {
 			c.problem("translation", row.TranslationTable+"."+row.Key, "%s", reason)
+			table.bad = true
 			continue
 		}
 		table.entries = append(table.entries, lookup.Entry{Key: row.Key, Value: intern(&table.values, table.indexes, value)})
 	}
 	for _, row := range c.rows.TranslationTables {
 		table := tables[row.TranslationTable]
-		keys, err := lookup.New(row.Match, c.usable("translation", row.TranslationTable, row.Match, table.entries))
+		usable, good := c.usable("translation", row.TranslationTable, row.Match, table.entries)
+		if !good || table.bad {
+			continue
+		}
+		keys, err := lookup.New(row.Match, usable)
 		if err != nil {
 			c.problem("translation_table", row.TranslationTable, "%s", err)
 			continue
@@ -266,7 +300,7 @@ func (c *compiler) targetOrText(value, trunk string) (text, reason string) {
 	if _, ok := c.snapshot.trunks[trunk]; !ok {
 		return "", fmt.Sprintf("trunk %q does not exist or has a problem of its own", trunk)
 	}
-	return formatTarget(value, trunk), ""
+	return call.FormatTarget(value, trunk), ""
 }
 
 func (c *compiler) compileDistributions() {
@@ -304,6 +338,12 @@ func (c *compiler) compileDistributions() {
 				c.problem("distribution", row.Distribution, "it has no branches: insert some into distribution_branch")
 				good = false
 			}
+			if row.Method == methodHierarchical {
+				if reason := compiled.join(); reason != "" {
+					c.problem("distribution", row.Distribution, "%s", reason)
+					good = false
+				}
+			}
 		default:
 			c.problem("distribution", row.Distribution, "method %q is unknown: percentage, circular, hierarchical or hash", row.Method)
 			good = false
@@ -314,6 +354,22 @@ func (c *compiler) compileDistributions() {
 	}
 }
 
+// join puts all branches' values together, as a connect takes them.
+func (d *distribution) join() (reason string) {
+	values := make([]string, len(d.branches))
+	for i := range d.branches {
+		values[i] = d.branches[i].value
+	}
+	d.all = strings.Join(values, ",")
+	switch {
+	case len(values) > MaxTargets:
+		return fmt.Sprintf("it has %d branches; a connect tries at most %d one after the other", len(values), MaxTargets)
+	case len(d.all) > MaxValueLength:
+		return fmt.Sprintf("its targets are %d characters together, more than the %d that a call can carry: use fewer branches or shorter trunk names", len(d.all), MaxValueLength)
+	}
+	return ""
+}
+
 // The methods of a distribution.
 const (
 	methodPercentage   = "percentage"
@@ -321,11 +377,3 @@ const (
 	methodHierarchical = "hierarchical"
 	methodHash         = "hash"
 )
-
-func parseInteger(text string) (int64, error) {
-	number, err := strconv.ParseInt(text, 10, 32)
-	if err != nil {
-		return 0, fmt.Errorf("%q is not a whole number", text)
-	}
-	return number, nil
-}

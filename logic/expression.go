@@ -1,111 +1,61 @@
 package logic
 
 import (
-	"fmt"
-	"reflect"
+	"maps"
 	"strconv"
-	"sync"
 
 	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/common/env"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 
 	"ringmaster/logic/calendar"
+	"ringmaster/logic/expression"
 )
 
-// expressionCostLimit bounds what one CEL expression may cost to evaluate, in CEL's own cost units (about one per
-// operation and per ten bytes of text looked at).
-const expressionCostLimit = 2000
-
-// calendarType is the type of a calendar parameter in expressions. open(hours) and holiday(hours) ask it.
-var calendarType = cel.OpaqueType("calendar")
-
-// baseEnvironment is the part of the expression language that all scripts share; made once.
-//
-// The functions that take a timestamp apart are left out: they read time zone files while a call waits. What the time of day
-// means is a calendar's business.
-var baseEnvironment = sync.OnceValues(func() (*cel.Env, error) {
-	left := []string{
-		"getFullYear", "getMonth", "getDayOfYear", "getDayOfMonth", "getDate", "getDayOfWeek", "getHours", "getMinutes", "getSeconds", "getMilliseconds",
-	}
-	subset := &env.LibrarySubset{}
-	for _, name := range left {
-		subset.ExcludeFunctions = append(subset.ExcludeFunctions, &env.Function{Name: name})
-	}
-	options := []cel.EnvOption{
-		cel.StdLib(cel.StdLibSubset(subset)),
-		cel.Function("open", cel.Overload("open_calendar", []*cel.Type{calendarType}, cel.BoolType,
-			cel.UnaryBinding(func(v ref.Val) ref.Val { return types.Bool(v.(*calendarValue).state().open) }))),
-		cel.Function("holiday", cel.Overload("holiday_calendar", []*cel.Type{calendarType}, cel.BoolType,
-			cel.UnaryBinding(func(v ref.Val) ref.Val { return types.Bool(v.(*calendarValue).state().holiday) }))),
-		cel.Variable("attempt", cel.IntType),
-		cel.Variable("cause", cel.IntType),
-		cel.Variable("now", cel.TimestampType),
-	}
-	for _, name := range []string{"call_id", "node", "channel", "caller", "called", "dialled", "presentation", "trunk", "origin", "language", "service"} {
-		options = append(options, cel.Variable(name, cel.StringType))
-	}
-	return cel.NewCustomEnv(options...)
-})
-
-// newEnvironment adds a script's variables and parameters to the expression language.
-func newEnvironment(s *script) (*cel.Env, error) {
-	base, err := baseEnvironment()
-	if err != nil {
-		return nil, fmt.Errorf("couldn't make the expression language: %w", err)
-	}
-	var options []cel.EnvOption
-	for name, kind := range s.variables {
-		options = append(options, cel.Variable(name, kind))
-	}
-	for _, parameter := range s.parameters {
-		kind := cel.StringType
-		switch parameter.kind {
-		case "integer":
-			kind = cel.IntType
-		case "calendar":
-			kind = calendarType
-		}
-		options = append(options, cel.Variable(parameter.name, kind))
-	}
-	return base.Extend(options...)
+// callVariables are the variables that every call has, as expressions see them.
+var callVariables = map[string]*cel.Type{
+	"call_id": cel.StringType, "node": cel.StringType, "channel": cel.StringType, "caller": cel.StringType, "called": cel.StringType,
+	"dialled": cel.StringType, "presentation": cel.StringType, "trunk": cel.StringType, "origin": cel.StringType, "language": cel.StringType,
+	"service": cel.StringType, "attempt": cel.IntType, "cause": cel.IntType, "now": cel.TimestampType,
 }
 
-// expression is a CEL expression, checked and ready to run.
-type expression struct {
-	text    string
-	program cel.Program
+// isCallVariable reports whether every call has the variable name.
+func isCallVariable(name string) bool { return callVariables[name] != nil }
+
+// newEnvironment is the expression language with a script's variables and parameters.
+func newEnvironment(s *script) (*cel.Env, error) {
+	names := make(map[string]*cel.Type, len(callVariables)+len(s.variables)+len(s.parameters))
+	maps.Copy(names, s.variables)
+	for _, parameter := range s.parameters {
+		switch parameter.kind {
+		case "integer":
+			names[parameter.name] = cel.IntType
+		case "calendar":
+			names[parameter.name] = expression.CalendarType
+		default:
+			names[parameter.name] = cel.StringType
+		}
+	}
+	maps.Copy(names, callVariables) // a step or a parameter that takes one of these names is refused where it does
+	return expression.Environment(names)
 }
 
 // expression reads a parameter that is a CEL expression of the given type.
-func (b *blockCompiler) expression(name string, kind *cel.Type) expression {
-	compiled := expression{text: b.required(name)}
-	if compiled.text == "" {
-		return compiled
+func (b *blockCompiler) expression(name string, kind *cel.Type) expression.Expression {
+	text := b.required(name)
+	if text == "" {
+		return expression.Expression{}
 	}
-	checked, issues := b.environment.Compile(compiled.text)
-	if issues.Err() != nil {
-		b.refuse("parameter %q: %s", name, issues.Err())
-		return compiled
+	environment, err := b.environment()
+	if err != nil {
+		b.refuse("%s", err)
+		return expression.Expression{}
 	}
-	if !checked.OutputType().IsExactType(kind) {
-		b.refuse("parameter %q: the expression gives %s, it must give %s", name, checked.OutputType(), kind)
-		return compiled
-	}
-	program, err := b.environment.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(expressionCostLimit))
+	compiled, err := expression.Compile(environment, text, kind)
 	if err != nil {
 		b.refuse("parameter %q: %s", name, err)
 	}
-	compiled.program = program
 	return compiled
-}
-
-// evaluate runs the expression over the call. What fails at run time (cost, overflow, division by zero) is told as an error and
-// decided by the SIB.
-func (e *expression) evaluate(w *walk) (ref.Val, error) {
-	value, _, err := e.program.Eval(w)
-	return value, err
 }
 
 // Parent makes a walk a cel.Activation.
@@ -117,7 +67,7 @@ func (w *walk) ResolveName(name string) (any, bool) {
 	case "attempt":
 		return int64(w.call.Attempt), true
 	case "cause":
-		return int64(w.call.lastCause()), true
+		return int64(w.call.LastCause()), true
 	case "now":
 		return types.Timestamp{Time: w.now}, true
 	}
@@ -126,7 +76,7 @@ func (w *walk) ResolveName(name string) (any, bool) {
 	}
 	script := w.service.script
 	if kind, ok := script.variables[name]; ok {
-		return typedVariable(kind, w.call.variable(name)), true
+		return typedVariable(kind, w.call.Value(name)), true
 	}
 	for i := range script.parameters {
 		if script.parameters[i].name != name {
@@ -137,7 +87,7 @@ func (w *walk) ResolveName(name string) (any, bool) {
 		case int64:
 			return object, true
 		case *calendarTable:
-			return &calendarValue{object, w}, true
+			return &expression.Calendar{Calendar: object, Asker: w}, true
 		}
 		return slot.text, true
 	}
@@ -156,40 +106,25 @@ func typedVariable(kind *cel.Type, text string) any {
 	return text
 }
 
-// calendarValue is a calendar at the instant of the query, as a CEL value.
-type calendarValue struct {
-	table *calendarTable
-	walk  *walk
-}
-
-type calendarState struct{ open, holiday bool }
-
-func (v *calendarValue) state() calendarState {
-	state := v.table.calendar.At(v.walk.now)
-	if v.walk.tracing() {
-		v.walk.traceCalendar(v.table, state)
+// AskCalendar says for expressions whether a calendar is open now, and whether it is a holiday there.
+func (w *walk) AskCalendar(table any) (open, holiday bool) {
+	asked := table.(*calendarTable)
+	state := asked.calendar.At(w.now)
+	if w.tracing() {
+		w.traceCalendar(asked, state)
 	}
-	return calendarState{open: state.Status == calendar.Open, holiday: state.Holiday >= 0}
+	return state.Status == calendar.Open, state.Holiday >= 0
 }
 
-// ConvertToNative is never asked for: expressions give booleans, integers and strings.
-func (v *calendarValue) ConvertToNative(reflect.Type) (any, error) {
-	return nil, fmt.Errorf("a calendar has no native value")
+// textOf is the value of an expression as a variable keeps it.
+func textOf(value ref.Val) string {
+	switch value := value.Value().(type) {
+	case string:
+		return value
+	case int64:
+		return strconv.FormatInt(value, 10)
+	case bool:
+		return strconv.FormatBool(value)
+	}
+	return ""
 }
-
-// ConvertToType knows no other type.
-func (v *calendarValue) ConvertToType(ref.Type) ref.Val {
-	return types.NewErr("a calendar cannot be converted")
-}
-
-// Equal holds between values of one calendar.
-func (v *calendarValue) Equal(other ref.Val) ref.Val {
-	o, ok := other.(*calendarValue)
-	return types.Bool(ok && o.table == v.table)
-}
-
-// Type is calendar.
-func (v *calendarValue) Type() ref.Type { return calendarType }
-
-// Value is the calendar's name.
-func (v *calendarValue) Value() any { return v.table.name }

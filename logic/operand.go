@@ -38,7 +38,7 @@ func (p *part) value(w *walk) string {
 	case partCall:
 		return w.callText(p.text)
 	case partVariable:
-		return w.call.variable(p.text)
+		return w.call.Value(p.text)
 	}
 	return p.text
 }
@@ -60,44 +60,3 @@ func (o *integerOperand) value(w *walk) int {
 
 // isZero reports whether the operand is 0 for every service.
 func (o *integerOperand) isZero() bool { return o.slot < 0 && o.constant == 0 }
-
-// isCallVariable reports whether every call has the variable name.
-func isCallVariable(name string) bool {
-	switch name {
-	case "call_id", "node", "channel", "caller", "called", "dialled", "presentation", "trunk", "origin", "language", "service",
-		"attempt", "cause", "now":
-		return true
-	}
-	return false
-}
-
-func (c *Session) variable(name string) string {
-	for i := range c.Variables {
-		if c.Variables[i].Name == name {
-			return c.Variables[i].Value
-		}
-	}
-	return ""
-}
-
-// set gives a variable its value. What is too long for a session is left out: the variable is then empty.
-func (c *Session) set(name, value string) {
-	bytes := len(name) + len(value)
-	index := -1
-	for i := range c.Variables {
-		if c.Variables[i].Name == name {
-			index = i
-			continue
-		}
-		bytes += len(c.Variables[i].Name) + len(c.Variables[i].Value)
-	}
-	if len(value) > MaxValueLength || bytes > MaxVariableBytes {
-		value = ""
-	}
-	switch {
-	case index >= 0:
-		c.Variables[index].Value = value
-	case len(c.Variables) < MaxVariables:
-		c.Variables = append(c.Variables, Variable{name, value})
-	}
-}

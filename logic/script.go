@@ -24,6 +24,12 @@ type scriptParameter struct {
 	name         string
 	kind         string
 	defaultValue *string
+	least, most  int64 // of an integer: what every step that uses it can take
+}
+
+// parameter returns the index of a parameter, or -1.
+func (s *script) parameter(name string) int {
+	return slices.IndexFunc(s.parameters, func(p scriptParameter) bool { return p.name == name })
 }
 
 func (s *script) parameterNames() string {
@@ -80,17 +86,18 @@ type sib struct {
 	required []string // those that must lead somewhere
 	branches bool     // exits of other names are allowed too
 	waits    bool     // the call waits for a report there: a loop through it is no endless loop
+	into     string   // the variable that it sets unless told otherwise
 	compile  func(b *blockCompiler) block
 }
 
 // sibs are the building blocks of scripts (ITU-T Q.1213).
 var sibs = map[string]sib{
-	"translate":  {exits: []string{"found", "not_found"}, required: []string{"found", "not_found"}, compile: compileTranslate},
+	"translate":  {exits: []string{"found", "not_found"}, required: []string{"found", "not_found"}, into: "target", compile: compileTranslate},
 	"screen":     {exits: []string{"in", "out"}, required: []string{"in", "out"}, compile: compileScreen},
 	"compare":    {exits: []string{"true", "false"}, required: []string{"true", "false"}, compile: compileCompare},
 	"algorithm":  {exits: []string{"done"}, required: []string{"done"}, compile: compileAlgorithm},
-	"distribute": {exits: []string{"done"}, branches: true, compile: compileDistribute},
-	"interact":   {exits: []string{"done", "digits", "timeout"}, branches: true, waits: true, compile: compileInteract},
+	"distribute": {exits: []string{"done"}, branches: true, into: "target", compile: compileDistribute},
+	"interact":   {exits: []string{"done", "digits", "timeout"}, branches: true, waits: true, into: "digits", compile: compileInteract},
 	"verify":     {exits: []string{"ok", "wrong"}, required: []string{"ok", "wrong"}, compile: compileVerify},
 	"log":        {exits: []string{"done"}, required: []string{"done"}, compile: compileLog},
 	"bcp":        {exits: []string{"answer", "busy", "no_answer", "unreachable"}, waits: true, compile: compileBasicCall},

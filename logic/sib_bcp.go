@@ -3,6 +3,8 @@ package logic
 import (
 	"fmt"
 	"strings"
+
+	"ringmaster/logic/call"
 )
 
 func compileBasicCall(b *blockCompiler) block {
@@ -16,7 +18,7 @@ func compileBasicCall(b *blockCompiler) block {
 	case "connect":
 		_, follow := b.step.follow("answer")
 		c := &connectBlock{
-			target:   b.template("target", b.required("target")),
+			target:   b.target("target"),
 			timeout:  b.integer("timeout", 30, 1, 300),
 			maximum:  b.integer("maximum_seconds", 0, 0, 86400),
 			warning:  b.integer("warning_seconds", 0, 0, 3600),
@@ -50,8 +52,8 @@ type connectBlock struct {
 }
 
 func (c *connectBlock) run(w *walk) string {
-	call := w.call
-	if call.Attempt == RedirectBudget {
+	session := w.call
+	if session.Attempt >= RedirectBudget {
 		if w.tracing() {
 			w.decide(Decision{Reason: fmt.Sprintf("the call was connected %d times, the most that one may", RedirectBudget)})
 		}
@@ -59,10 +61,10 @@ func (c *connectBlock) run(w *walk) string {
 		return finished
 	}
 	text := c.target.value(w)
-	call.Targets = call.Targets[:0]
+	session.Targets = session.Targets[:0]
 	timeout := c.timeout.value(w)
 	for one := range strings.SplitSeq(text, ",") {
-		target, ok := parseTarget(one)
+		target, ok := call.ParseTarget(one)
 		if ok {
 			_, ok = w.snapshot.trunks[target.Trunk]
 		}
@@ -72,16 +74,16 @@ func (c *connectBlock) run(w *walk) string {
 			}
 			continue
 		}
-		if len(call.Targets) == MaxTargets {
+		if len(session.Targets) == MaxTargets {
 			break
 		}
 		target.Timeout = timeout
-		call.Targets = append(call.Targets, target)
+		session.Targets = append(session.Targets, target)
 	}
-	if len(call.Targets) == 0 {
+	if len(session.Targets) == 0 {
 		return "unreachable"
 	}
-	call.Attempt++
+	session.Attempt++
 	callerID := ""
 	if len(c.callerID.parts) > 0 {
 		if callerID = c.callerID.value(w); !ValidNumber(callerID) {
@@ -89,10 +91,10 @@ func (c *connectBlock) run(w *walk) string {
 		}
 	}
 	if w.tracing() {
-		w.decide(Decision{Table: "trunk", Key: call.Targets[0].Trunk, Reason: fmt.Sprintf("connects to %s, ringing %d s each", text, timeout)})
+		w.decide(Decision{Table: "trunk", Key: session.Targets[0].Trunk, Reason: fmt.Sprintf("connects to %s, ringing %d s each", text, timeout)})
 	}
 	w.out.Instructions = append(w.out.Instructions, Instruction{
-		Op: OpConnect, Targets: call.Targets, CallerID: callerID,
+		Op: OpConnect, Targets: session.Targets, CallerID: callerID,
 		MaximumSeconds: c.maximum.value(w), WarningSeconds: c.warning.value(w), FollowOn: c.followOn,
 	})
 	return waiting
@@ -100,19 +102,17 @@ func (c *connectBlock) run(w *walk) string {
 
 // resume takes what became of the connect.
 func (c *connectBlock) resume(w *walk, results []Result) string {
-	w.legs(results)
 	status := StatusUnreachable
 	for i := range results {
 		if results[i].Op == OpConnect {
 			status = results[i].Status
 		}
 	}
-	w.call.Targets = w.call.Targets[:0]
 	if w.tracing() {
-		w.decide(Decision{Reason: fmt.Sprintf("the last target: %s (Q.850 cause %d)", status, w.call.lastCause())})
+		w.decide(Decision{Reason: fmt.Sprintf("the last target: %s (Q.850 cause %d)", status, w.call.LastCause())})
 	}
 	switch status {
-	case StatusAnswer, StatusDone:
+	case StatusAnswer:
 		if !c.followOn {
 			w.release(causeNormal)
 			return finished
@@ -124,23 +124,6 @@ func (c *connectBlock) resume(w *walk, results []Result) string {
 		return "no_answer"
 	}
 	return "unreachable"
-}
-
-// legs keeps what became of the targets of the connect under way. A node may tell of each target, or only of the last.
-func (w *walk) legs(results []Result) { w.call.addLegs(results) }
-
-func (c *Session) addLegs(results []Result) {
-	for i := range results {
-		result := &results[i]
-		if result.Op != OpConnect || result.Target < 0 || result.Target >= len(c.Targets) || len(c.Legs) >= MaxLegs {
-			continue
-		}
-		target := c.Targets[result.Target]
-		c.Legs = append(c.Legs, Leg{
-			Trunk: target.Trunk, Number: target.Number, Status: result.Status, DialStatus: result.DialStatus,
-			Cause: result.Cause, TalkMilliseconds: result.Talk.Milliseconds(),
-		})
-	}
 }
 
 // continueBlock gives the call back to the node's dialplan.

@@ -3,10 +3,10 @@ package logic
 import (
 	"fmt"
 	"regexp"
-	"strconv"
 
 	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/common/types/ref"
+
+	"ringmaster/logic/expression"
 )
 
 // translateBlock looks a key up in a translation table and keeps what it finds.
@@ -34,7 +34,7 @@ func (t *translateBlock) run(w *walk) string {
 	if !ok {
 		return "not_found"
 	}
-	w.call.set(t.into, table.values[index])
+	w.set(t.into, table.values[index])
 	return "found"
 }
 
@@ -67,7 +67,7 @@ func (s *screenBlock) run(w *walk) string {
 
 // compareBlock branches on a CEL condition. A condition that fails at run time counts as false.
 type compareBlock struct {
-	condition expression
+	condition expression.Expression
 }
 
 func compileCompare(b *blockCompiler) block {
@@ -75,7 +75,7 @@ func compileCompare(b *blockCompiler) block {
 }
 
 func (c *compareBlock) run(w *walk) string {
-	value, err := c.condition.evaluate(w)
+	value, err := c.condition.Evaluate(w)
 	holds := err == nil && value.Value() == true
 	if w.tracing() {
 		w.traceExpression(&c.condition, value, err)
@@ -88,7 +88,7 @@ func (c *compareBlock) run(w *walk) string {
 
 // algorithmBlock sets a variable to what a CEL expression gives. One that fails at run time leaves the variable as it is.
 type algorithmBlock struct {
-	expression expression
+	expression expression.Expression
 	into       string
 }
 
@@ -107,26 +107,14 @@ func compileAlgorithm(b *blockCompiler) block {
 }
 
 func (a *algorithmBlock) run(w *walk) string {
-	value, err := a.expression.evaluate(w)
+	value, err := a.expression.Evaluate(w)
 	if w.tracing() {
 		w.traceExpression(&a.expression, value, err)
 	}
 	if err == nil {
-		w.call.set(a.into, textOf(value))
+		w.set(a.into, textOf(value))
 	}
 	return "done"
-}
-
-func textOf(value ref.Val) string {
-	switch value := value.Value().(type) {
-	case string:
-		return value
-	case int64:
-		return strconv.FormatInt(value, 10)
-	case bool:
-		return strconv.FormatBool(value)
-	}
-	return ""
 }
 
 // verifyBlock checks the form of what a caller dialled. It never looks a secret up.
@@ -145,11 +133,12 @@ func compileVerify(b *blockCompiler) block {
 		luhn:    b.boolean("luhn", false),
 	}
 	if pattern := b.text("pattern", ""); pattern != "" {
-		compiled, err := regexp.Compile(`^(?:` + pattern + `)$`)
-		if err != nil {
+		// By itself first: a pattern with a bracket too many might fit into the outer one, and no longer match as a whole.
+		if _, err := regexp.Compile(pattern); err != nil {
 			b.refuse("parameter %q: %s", "pattern", err)
+			return v
 		}
-		v.pattern = compiled
+		v.pattern = regexp.MustCompile(`^(?:` + pattern + `)$`)
 	}
 	return v
 }
@@ -202,19 +191,22 @@ type logBlock struct {
 }
 
 func compileLog(b *blockCompiler) block {
-	return &logBlock{kind: b.required("kind"), text: b.template("text", b.text("text", ""))}
+	kind := b.required("kind")
+	if kind != "" && !ValidName(kind, false) {
+		b.refuse("kind %q is not a name: 1–%d of a–z, A–Z, 0–9, - and _", kind, MaxNameLength)
+	}
+	return &logBlock{kind: kind, text: b.template("text", b.text("text", ""))}
 }
 
 func (l *logBlock) run(w *walk) string {
 	text := l.text.value(w)
-	if len(text) > MaxRecordLength {
-		text = text[:MaxRecordLength]
-	}
-	if len(w.call.Records) < MaxRecords {
-		w.call.Records = append(w.call.Records, Record{At: w.now.UTC(), Kind: l.kind, Text: text})
-	}
+	kept := w.call.AddRecord(Record{At: w.now.UTC(), Kind: l.kind, Text: text})
 	if w.tracing() {
-		w.decide(Decision{Reason: fmt.Sprintf("records %s: %s", l.kind, text)})
+		if kept {
+			w.decide(Decision{Reason: fmt.Sprintf("records %s: %s", l.kind, text)})
+		} else {
+			w.decide(Decision{Reason: fmt.Sprintf("records nothing: a call carries at most %d records", MaxRecords)})
+		}
 	}
 	return "done"
 }

@@ -1,6 +1,10 @@
 package logic
 
-import "strings"
+import (
+	"fmt"
+
+	"ringmaster/logic/call"
+)
 
 // distributeBlock picks a branch of a distribution and keeps its value.
 type distributeBlock struct {
@@ -16,14 +20,33 @@ func compileDistribute(b *blockCompiler) block {
 	return d
 }
 
+// check says what is wrong with the distribution of a service: a branch that leads nowhere.
+func (d *distributeBlock) check(at *step, service *service) (reason string) {
+	if _, ok := at.follow("done"); ok {
+		return ""
+	}
+	from := service.slots[d.distribution].object.(*distribution)
+	for i := range from.branches {
+		if _, ok := at.follow(from.branches[i].name); ok && from.method != methodHierarchical {
+			continue
+		}
+		return fmt.Sprintf("branch %q of distribution %q leads nowhere: step %q has neither an exit of that name nor the exit done", from.branches[i].name, from.name, at.name)
+	}
+	return ""
+}
+
 func (d *distributeBlock) run(w *walk) string {
 	from := w.service.slots[d.distribution].object.(*distribution)
 	var picked *branch
 	switch from.method {
 	case methodPercentage:
-		picked = from.byWeight(w.call.seed(from.name) % from.total)
+		picked = from.byWeight(w.call.Seed(from.name) % from.total)
 	case methodHash:
-		picked = from.byWeight(mix(fnv1a(fnvOffset, w.call.Caller)) % from.total)
+		point := call.Hash(w.call.Caller, from.name)
+		if w.call.Caller == "" {
+			point = w.call.Seed(from.name) // callers without a number are not one caller
+		}
+		picked = from.byWeight(point % from.total)
 	case methodCircular:
 		if !w.answered {
 			w.out.Ask = Ask{Kind: AskTurn, Name: from.name}
@@ -32,30 +55,19 @@ func (d *distributeBlock) run(w *walk) string {
 		w.answered = false
 		picked = &from.branches[w.turn%uint64(len(from.branches))]
 	case methodHierarchical:
-		return d.all(w, from)
+		// Every branch, in order: a connect tries one after the other.
+		if w.tracing() {
+			w.decide(Decision{Table: "distribution", Key: from.name, Reason: "all branches in order: " + from.all})
+		}
+		w.set(d.into, from.all)
+		return "done"
 	}
 	if w.tracing() {
 		w.tracePick(from, picked)
 	}
-	w.call.set(d.into, picked.value)
+	w.set(d.into, picked.value)
 	if _, ok := w.step.follow(picked.name); ok {
 		return picked.name
 	}
-	return "done"
-}
-
-// all keeps every branch's value, in order: a connect tries one after the other.
-func (d *distributeBlock) all(w *walk, from *distribution) string {
-	values := make([]string, 0, MaxTargets)
-	for i := range from.branches {
-		if len(values) == MaxTargets {
-			break
-		}
-		values = append(values, from.branches[i].value)
-	}
-	if w.tracing() {
-		w.decide(Decision{Table: "distribution", Key: from.name, Reason: "all branches in order: " + strings.Join(values, ", ")})
-	}
-	w.call.set(d.into, strings.Join(values, ","))
 	return "done"
 }

@@ -26,11 +26,19 @@ func compileInteract(b *blockCompiler) block {
 		terminator:   b.text("terminator", "#"),
 		firstTimeout: b.integer("first_timeout", 5, 1, 60),
 		digitTimeout: b.integer("digit_timeout", 3, 1, 60),
-		into:         b.into("digits"),
+	}
+	collects := !i.maximum.isZero()
+	if collects {
+		i.into = b.into("digits")
+	}
+	if slot := i.maximum.slot; slot >= 0 {
+		// Whether a step collects is the script's affair: a service may say how many digits, but not none.
+		i.maximum.least = 1
+		b.script.parameters[slot].least = max(b.script.parameters[slot].least, 1)
 	}
 	for _, prompt := range b.texts("prompts") {
 		inner, ok := placeholder(prompt)
-		slot := b.slot(inner)
+		slot := b.script.parameter(inner)
 		if !ok || slot < 0 || b.script.parameters[slot].kind != "prompt" {
 			b.refuse("prompts: %q is not ${a prompt parameter of the script}", prompt)
 			continue
@@ -40,7 +48,6 @@ func compileInteract(b *blockCompiler) block {
 	if len(i.terminator) > 1 || strings.Trim(i.terminator, "0123456789*#") != "" {
 		b.refuse("terminator %q is not one key of 0–9, * and #", i.terminator)
 	}
-	collects := !i.maximum.isZero()
 	if !collects && len(i.prompts) == 0 {
 		b.refuse("it plays nothing and collects nothing: give prompts, or maximum digits")
 	}
@@ -105,13 +112,14 @@ func (i *interactBlock) resume(w *walk, results []Result) string {
 		if result.Op != OpCollect {
 			continue
 		}
-		if result.Status != StatusDigits || len(result.Digits) > i.maximum.value(w) || len(result.Digits) < i.minimum.value(w) {
+		maximum := i.maximum.value(w)
+		if result.Status != StatusDigits || len(result.Digits) > maximum || len(result.Digits) < min(i.minimum.value(w), maximum) {
 			break
 		}
-		w.call.set(i.into, result.Digits)
 		if w.tracing() {
 			w.decide(Decision{Reason: fmt.Sprintf("the caller dialled %d digits", len(result.Digits))})
 		}
+		w.set(i.into, result.Digits)
 		if _, ok := w.step.follow(result.Digits); ok {
 			return result.Digits
 		}

@@ -1,7 +1,6 @@
 package logic
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -93,8 +92,8 @@ type service struct {
 	subscriber string
 	language   string
 	active     bool
-	script     *script
-	slots      []slot // by index of script.parameters
+	script     *script // nil: it has never compiled; it only keeps its numbers
+	slots      []slot  // by index of script.parameters
 }
 
 // slot is a parameter's value: as text, and as the thing it names.
@@ -103,7 +102,7 @@ type slot struct {
 	object any // *translationTable, *screeningList, *calendarTable, *distribution; string (sound file) for a prompt; int64 for an integer
 }
 
-// numberTable finds the service of a called number: exact numbers first, then ranges.
+// numberTable finds the service of a called number: an exact number goes before any range.
 type numberTable struct {
 	exact    *lookup.Table
 	ranges   *lookup.Table
@@ -118,11 +117,4 @@ func (t *numberTable) find(digits string) (found *service, length int, exact boo
 		return t.services[index], length, false
 	}
 	return nil, 0, false
-}
-
-// sortProblems puts problems into the order an operator reads them in.
-func sortProblems(problems []Problem) {
-	slices.SortFunc(problems, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Reason, b.Reason))
-	})
 }

@@ -2,6 +2,7 @@ package logic
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -14,7 +15,7 @@ const (
 	causeRoutingError     = 25 // exchange routing error: a budget is used up
 	causeOutOfOrder       = 27 // destination out of order
 	causeUnspecified      = 31 // normal, unspecified: the service is not active
-	causeTemporaryFailure = 41 // temporary failure: the service went away in mid-call
+	causeTemporaryFailure = 41 // temporary failure: the service went away in mid-call, or has never compiled
 )
 
 // walk is one query's way through a script.
@@ -80,6 +81,15 @@ func (w *walk) start() {
 	if w.tracing() {
 		w.traceNumber(found, length, exact)
 	}
+	if found.script == nil {
+		// Another service's range may hold the number too, but it is not that service's call.
+		if w.tracing() {
+			w.decide(Decision{Table: "service", Key: found.name, Reason: "the service has a problem and no good version yet: see config_problem"})
+		}
+		call.Service, call.Subscriber = found.name, found.subscriber
+		w.release(causeTemporaryFailure)
+		return
+	}
 	w.service = found
 	call.Service, call.Subscriber, call.Script, call.Language = found.name, found.subscriber, found.script.name, found.language
 	if !found.active {
@@ -94,9 +104,18 @@ func (w *walk) start() {
 
 // report goes on where the call waits for the node.
 func (w *walk) report(results []Result) {
+	call := w.call
+	if call.Step == "" {
+		return // the engine is done with the call; nothing is left to do
+	}
+	call.AddLegs(results)
+	call.Targets = call.Targets[:0]
 	for i := range results {
 		if results[i].Status == StatusHangup {
-			w.legs(results)
+			if w.tracing() {
+				w.decide(Decision{Step: call.Step, Reason: "the caller hung up"})
+			}
+			call.HungUp = true
 			w.finish()
 			return
 		}
@@ -126,7 +145,7 @@ func (w *walk) again() {
 // waitingStep finds the step where the call waits. Between two queries an operator may have taken it away.
 func (w *walk) waitingStep() *step {
 	if w.call.Step == "" {
-		return nil // the engine is done with the call; nothing is left to do
+		return nil
 	}
 	w.service = w.snapshot.services[w.call.Service]
 	if w.service == nil {
@@ -180,7 +199,7 @@ func (w *walk) leave(exit string) (next int, ok bool) {
 		w.finish()
 		return 0, false
 	}
-	w.call.appendPath(w.step.name, exit)
+	w.call.AppendPath(w.step.name, exit)
 	next, ok = w.step.follow(exit)
 	if w.tracing() {
 		w.traceExit(exit, next, ok)
@@ -218,19 +237,6 @@ func (w *walk) finish() {
 	w.call.Targets = w.call.Targets[:0]
 }
 
-// appendPath notes a step and the exit it was left by, while there is room.
-func (c *Session) appendPath(step, exit string) {
-	if len(c.Path)+len(step)+len(exit)+2 > MaxPathLength {
-		return
-	}
-	if len(c.Path) > 0 {
-		c.Path = append(c.Path, ' ')
-	}
-	c.Path = append(c.Path, step...)
-	c.Path = append(c.Path, ':')
-	c.Path = append(c.Path, exit...)
-}
-
 func (s *Snapshot) planName(trunkName string) string {
 	if _, ok := s.trunks[trunkName]; ok && trunkName != "" {
 		return "of trunk " + trunkName
@@ -238,12 +244,11 @@ func (s *Snapshot) planName(trunkName string) string {
 	return defaultPlan
 }
 
-func (s *Snapshot) planOf(trunkName string) *numberingPlan {
+func (s *Snapshot) planOf(trunkName string) numberingPlan {
 	if trunk, ok := s.trunks[trunkName]; ok {
-		return &trunk.plan
+		return trunk.plan
 	}
-	plan := s.plans[defaultPlan]
-	return &plan
+	return s.plans[defaultPlan]
 }
 
 // callText returns a variable that every call has, as text.
@@ -272,13 +277,20 @@ func (w *walk) callText(name string) string {
 	case "service":
 		return w.call.Service
 	case "attempt":
-		return fmt.Sprint(w.call.Attempt)
+		return strconv.Itoa(w.call.Attempt)
 	case "cause":
-		return fmt.Sprint(w.call.lastCause())
+		return strconv.Itoa(w.call.LastCause())
 	case "now":
 		return w.now.UTC().Format(time.RFC3339)
 	}
 	return ""
+}
+
+// set gives a variable its value, if the call can carry it.
+func (w *walk) set(name, value string) {
+	if !w.call.Set(name, value) && w.tracing() {
+		w.decide(Decision{Reason: fmt.Sprintf("%s has no room among the call's variables: it is empty", name)})
+	}
 }
 
 // originArea looks the caller's area up, once per query and only when a step asks.
@@ -293,30 +305,4 @@ func (w *walk) originArea() string {
 		w.traceOrigin(length)
 	}
 	return w.origin
-}
-
-func (c *Session) lastCause() int {
-	if len(c.Legs) == 0 {
-		return 0
-	}
-	return c.Legs[len(c.Legs)-1].Cause
-}
-
-// seed is a number that this call keeps for ever: what a percentage draws by. The same call draws the same branch, on whatever
-// engine and however often it is asked (FNV-1a with a final mix, so that near call ids land far apart).
-func (c *Session) seed(salt string) uint64 { return mix(fnv1a(fnv1a(fnvOffset, c.CallID), salt)) }
-
-const fnvOffset = 14695981039346656037
-
-func fnv1a(state uint64, text string) uint64 {
-	for i := range len(text) {
-		state = (state ^ uint64(text[i])) * 1099511628211
-	}
-	return state
-}
-
-func mix(x uint64) uint64 {
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
 }

@@ -41,6 +41,7 @@ type distribution struct {
 	method   string
 	branches []branch
 	total    uint64 // sum of weights
+	all      string // hierarchical: the branches' values in order, with commas between
 }
 
 type branch struct {

@@ -8,6 +8,7 @@ import (
 	"cel.dev/cel-go/common/types/ref"
 
 	"ringmaster/logic/calendar"
+	"ringmaster/logic/expression"
 	"ringmaster/logic/lookup"
 )
 
@@ -130,12 +131,12 @@ func (w *walk) traceScreen(list *screeningList, value string, length int, found,
 	w.decide(d)
 }
 
-func (w *walk) traceExpression(e *expression, value ref.Val, err error) {
+func (w *walk) traceExpression(e *expression.Expression, value ref.Val, err error) {
 	if err != nil {
-		w.decide(Decision{Reason: fmt.Sprintf("%s failed: %s", e.text, err)})
+		w.decide(Decision{Reason: fmt.Sprintf("%s failed: %s", e.Text, err)})
 		return
 	}
-	w.decide(Decision{Reason: fmt.Sprintf("%s is %s", e.text, textOf(value))})
+	w.decide(Decision{Reason: fmt.Sprintf("%s is %s", e.Text, textOf(value))})
 }
 
 func (w *walk) traceCalendar(table *calendarTable, state calendar.State) {
@@ -173,6 +174,10 @@ func (w *walk) tracePick(from *distribution, picked *branch) {
 	case methodPercentage:
 		d.Reason = fmt.Sprintf("this call's draw fell to %s: %d of %d go there", picked.value, picked.weight, from.total)
 	case methodHash:
+		if w.call.Caller == "" {
+			d.Reason = fmt.Sprintf("the caller's number is unknown: this call's draw fell to %s", picked.value)
+			break
+		}
 		d.Reason = fmt.Sprintf("callers are spread by their number: this one always to %s", picked.value)
 	case methodCircular:
 		d.Reason = fmt.Sprintf("it is the turn of %s", picked.value)

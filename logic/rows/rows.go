@@ -1,4 +1,6 @@
-package logic
+// Package rows is what operators wrote: their tables, row by row, as package store reads them from Postgres and package
+// logic compiles them. It has no behaviour and gives the rows no meaning.
+package rows
 
 import "time"
 

@@ -1,4 +1,4 @@
-package logic
+package call
 
 import "strings"
 
@@ -20,7 +20,7 @@ func ValidNumber(s string) bool {
 	return true
 }
 
-// The most bytes that a name may have: of a trunk, service, script or step, and of a sound file with its folders.
+// The most bytes that a name may have: of a trunk, and of a sound file with its folders.
 const (
 	MaxNameLength = 40
 	MaxFileLength = 64
@@ -47,34 +47,11 @@ func ValidName(s string, path bool) bool {
 	return true
 }
 
-// numberingPlan makes E.164 digits of what was dialled.
-type numberingPlan struct {
-	countryCode, internationalPrefix, nationalPrefix string
-}
+// FormatTarget is the text form of a target in variables and parameters: number@trunk.
+func FormatTarget(number, trunk string) string { return number + "@" + trunk }
 
-// normalise returns the E.164 digits of dialled. What carries no prefix of the plan (short numbers, service codes) stays as it is.
-func (p *numberingPlan) normalise(dialled string) string {
-	switch {
-	case strings.HasPrefix(dialled, "+"):
-		return dialled[1:]
-	case p.internationalPrefix != "" && strings.HasPrefix(dialled, p.internationalPrefix):
-		return dialled[len(p.internationalPrefix):]
-	case p.nationalPrefix != "" && strings.HasPrefix(dialled, p.nationalPrefix):
-		return p.countryCode + dialled[len(p.nationalPrefix):]
-	}
-	return dialled
-}
-
-// trunk is a way out of a node, with the numbering plan of what comes in on it.
-type trunk struct {
-	plan numberingPlan
-}
-
-// formatTarget is the text form of a target in variables and parameters: number@trunk.
-func formatTarget(number, trunk string) string { return number + "@" + trunk }
-
-// parseTarget is the opposite of formatTarget.
-func parseTarget(s string) (Target, bool) {
+// ParseTarget is the opposite of FormatTarget.
+func ParseTarget(s string) (Target, bool) {
 	number, trunk, ok := strings.Cut(s, "@")
 	if !ok || !ValidNumber(number) || !ValidName(trunk, false) {
 		return Target{}, false

@@ -1,19 +1,19 @@
-package logic
+package call
 
 import "time"
 
-// CallOutcome says in one word what a call came to.
-type CallOutcome string
+// Outcome says in one word what a call came to.
+type Outcome string
 
 const (
-	CallAnswered    CallOutcome = "answered"    // somebody answered
-	CallBusy        CallOutcome = "busy"        // the last leg was busy
-	CallNoAnswer    CallOutcome = "no_answer"   // the last leg was not answered in time
-	CallUnreachable CallOutcome = "unreachable" // the last leg could not be reached
-	CallAbandoned   CallOutcome = "abandoned"   // the caller hung up first
-	CallReleased    CallOutcome = "released"    // the service released it (announcement, refusal)
-	CallContinued   CallOutcome = "continued"   // the service left it to the node's dialplan
-	CallFallback    CallOutcome = "fallback"    // no engine answered at its start; the node did what it does then
+	OutcomeAnswered    Outcome = "answered"    // somebody answered
+	OutcomeBusy        Outcome = "busy"        // the last leg was busy
+	OutcomeNoAnswer    Outcome = "no_answer"   // the last leg was not answered in time
+	OutcomeUnreachable Outcome = "unreachable" // the last leg could not be reached
+	OutcomeAbandoned   Outcome = "abandoned"   // the caller hung up first
+	OutcomeReleased    Outcome = "released"    // the service released it (announcement, refusal)
+	OutcomeContinued   Outcome = "continued"   // the service left it to the node's dialplan
+	OutcomeFallback    Outcome = "fallback"    // no engine answered at its start; the node did what it does then
 )
 
 // CDR is the call detail record: what one call came to. There is exactly one per CallID.
@@ -31,7 +31,7 @@ type CDR struct {
 	Script       string
 	Path         string // steps walked
 	Revision     int64  // config revision of the last query
-	Outcome      CallOutcome
+	Outcome      Outcome
 	StartedAt    time.Time
 	AnsweredAt   time.Time // zero: never answered
 	EndedAt      time.Time

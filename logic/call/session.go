@@ -1,11 +1,10 @@
-package logic
+package call
 
 import "time"
 
-// Limits of one call. They bound a query's time, and a session token's size: with everything at its limit a token is still a
-// string that XML-RPC and a dialplan can carry (MaxTokenLength).
+// Limits of one call. They bound a session token's size: with everything at its limit a token is still a string that
+// XML-RPC and a dialplan can carry (MaxTokenLength).
 const (
-	StepBudget       = 64  // steps walked in one query
 	RedirectBudget   = 5   // connects in one call
 	MaxTargets       = 8   // targets of one connect
 	MaxVariables     = 16  // variables of one call
@@ -14,11 +13,12 @@ const (
 	MaxRecords       = 4   // records of one call
 	MaxRecordLength  = 96  // bytes of one record's text
 	MaxLegs          = 10  // legs of one call that are kept
+	MaxDialStatus    = 32  // bytes of a leg's dial status
 	MaxPathLength    = 512 // bytes of the script path
 )
 
 // Session is the state of one call between two queries. It rides with the call as a signed token (Seal, Open)
-// and is owned by whoever runs the query; Step changes it in place.
+// and is owned by whoever runs the query.
 type Session struct {
 	CallID       string
 	Node         string
@@ -45,6 +45,7 @@ type Session struct {
 	Release    int      // Q.850 cause the engine released with, 0 while it has not
 	Answered   bool     // the node was told to answer the caller's leg
 	Continued  bool     // the call was given back to the node's dialplan
+	HungUp     bool     // a report said that the caller hung up
 }
 
 // Reset makes the session that of no call, and keeps its memory for the next.
@@ -105,22 +106,6 @@ const (
 	StatusFailed
 )
 
-// EventKind says what happened to a call.
-type EventKind uint8
-
-const (
-	EventStart  EventKind = iota // a new call: the session's call fields are set, nothing else is
-	EventReport                  // the node ran what it was told: Results
-	EventAnswer                  // the shell answers the Ask of the last outcome: Turn
-)
-
-// Event is what Step is told.
-type Event struct {
-	Kind    EventKind
-	Results []Result // EventReport
-	Turn    uint64   // EventAnswer to AskTurn
-}
-
 // Result is what one instruction came to, in the order of the instructions.
 type Result struct {
 	Op         Op
@@ -160,28 +145,4 @@ type Instruction struct {
 	WarningSeconds int      // OpConnect; 0: no warning
 	FollowOn       bool     // OpConnect: report after an answered call too
 	Cause          int      // OpRelease: Q.850
-}
-
-// AskKind says what Step cannot know by itself.
-type AskKind uint8
-
-const (
-	AskNothing AskKind = iota
-	AskTurn            // the next turn of the circular distribution Name
-)
-
-// Ask is a question to the shell, which answers with EventAnswer.
-type Ask struct {
-	Kind AskKind
-	Name string
-}
-
-// Outcome is what Step decided: either an Ask, or instructions that end in a collect or connect (the call waits for
-// a report), or in a continue or release (the engine is done with it). The slices are reused by the next Step on the same Outcome.
-type Outcome struct {
-	Instructions []Instruction
-	Ask          Ask
-	Trace        *Trace // not nil: Step writes here which rows decided, for explain
-
-	walk walk // scratch of Step
 }

@@ -1,4 +1,4 @@
-package logic
+package call
 
 // Words of the call model as they stand in CDRs, expressions and explanations.
 

@@ -1,0 +1,67 @@
+package call
+
+import (
+	"slices"
+	"time"
+)
+
+// EndCall says what a call came to. The same session and event give the same CDR; the session stays as it is.
+func EndCall(call *Session, end EndEvent, now time.Time) CDR {
+	endedAt := end.EndedAt
+	if endedAt.IsZero() {
+		endedAt = now
+	}
+	legs := appendLegs(slices.Clone(call.Legs), call.Targets, end.Results)
+	return CDR{
+		CallID: call.CallID, Node: call.Node, Channel: call.Channel, Trunk: call.Trunk,
+		Caller: call.Caller, Called: call.Called, Dialled: call.Dialled, Presentation: call.Presentation,
+		Service: call.Service, Subscriber: call.Subscriber, Script: call.Script,
+		Path: string(call.Path), Revision: call.Revision,
+		Outcome:   call.outcome(legs, end),
+		StartedAt: call.StartedAt, AnsweredAt: end.AnsweredAt, EndedAt: endedAt.UTC(),
+		Talk: max(end.Talk, 0), Cause: end.Cause, HangupSource: end.HangupSource,
+		Legs: legs, Records: slices.Clone(call.Records),
+	}
+}
+
+// outcome is the call's end in one word. That somebody was spoken to counts for more than how it ended, and that the
+// caller hung up for more than what the leg before came to.
+func (c *Session) outcome(legs []Leg, end EndEvent) Outcome {
+	if slices.ContainsFunc(legs, func(leg Leg) bool { return leg.Status == StatusAnswer }) {
+		return OutcomeAnswered
+	}
+	hungUp := func(result Result) bool { return result.Status == StatusHangup }
+	switch {
+	case c.HungUp || slices.ContainsFunc(end.Results, hungUp):
+		return OutcomeAbandoned
+	case len(c.Targets) > 0 && !c.Answered && end.Talk > 0 && !slices.ContainsFunc(end.Results, isConnect):
+		// The agent that ran the connect is gone, but the channel knows how long they talked.
+		return OutcomeAnswered
+	case c.Continued:
+		return OutcomeContinued
+	case len(legs) > 0:
+		switch legs[len(legs)-1].Status {
+		case StatusBusy:
+			return OutcomeBusy
+		case StatusNoAnswer, StatusTimeout:
+			return OutcomeNoAnswer
+		}
+		return OutcomeUnreachable
+	case c.Release != 0:
+		return OutcomeReleased
+	}
+	return OutcomeAbandoned
+}
+
+func isConnect(result Result) bool { return result.Op == OpConnect }
+
+// FallbackCDR is the record of a call that no engine was asked about: the node did what it does then. Only the fields
+// that the node knows are set: CallID, Node, Channel, Trunk, Caller, Called, StartedAt.
+func FallbackCDR(call *Session, end EndEvent, now time.Time) CDR {
+	cdr := EndCall(call, end, now)
+	cdr.Outcome = OutcomeFallback
+	if cdr.StartedAt.IsZero() {
+		cdr.StartedAt = cdr.EndedAt
+	}
+	return cdr
+}

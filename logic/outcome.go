@@ -1,0 +1,44 @@
+package logic
+
+// StepBudget bounds the steps walked in one query.
+const StepBudget = 64
+
+// EventKind says what happened to a call.
+type EventKind uint8
+
+const (
+	EventStart  EventKind = iota // a new call: the session's call fields are set, nothing else is
+	EventReport                  // the node ran what it was told: Results
+	EventAnswer                  // the shell answers the Ask of the last outcome: Turn
+)
+
+// Event is what Step is told.
+type Event struct {
+	Kind    EventKind
+	Results []Result // EventReport
+	Turn    uint64   // EventAnswer to AskTurn
+}
+
+// AskKind says what Step cannot know by itself.
+type AskKind uint8
+
+const (
+	AskNothing AskKind = iota
+	AskTurn            // the next turn of the circular distribution Name
+)
+
+// Ask is a question to the shell, which answers with EventAnswer.
+type Ask struct {
+	Kind AskKind
+	Name string
+}
+
+// Outcome is what Step decided: either an Ask, or instructions that end in a collect or connect (the call waits for
+// a report), or in a continue or release (the engine is done with it). The slices are reused by the next Step on the same Outcome.
+type Outcome struct {
+	Instructions []Instruction
+	Ask          Ask
+	Trace        *Trace // not nil: Step writes here which rows decided, for explain
+
+	walk walk // scratch of Step
+}
