@@ -41,6 +41,7 @@ type Key struct {
 type Keys struct {
 	keys    map[int64]*signers
 	current *signers // nil: there is none
+	text    *base64.Encoding
 }
 
 // signers are the signers of one key that nobody uses now.
@@ -58,7 +59,8 @@ type signer struct {
 
 // NewKeys makes keys that sign with the newest and accept all. Secrets shorter than MinimumSecret are left out.
 func NewKeys(keys []Key) *Keys {
-	made := &Keys{keys: make(map[int64]*signers, len(keys))}
+	// Strict refuses text whose last character has bits that stand for nothing: one token has one spelling.
+	made := &Keys{keys: make(map[int64]*signers, len(keys)), text: base64.RawURLEncoding.Strict()}
 	var newest time.Time
 	for _, key := range keys {
 		if len(key.Secret) < MinimumSecret {
@@ -116,16 +118,13 @@ func (e *encoder) tooLong() bool {
 	return base64.RawURLEncoding.EncodedLen(len(e.buf)+sha256.Size) > MaxTokenLength
 }
 
-// strict refuses text whose last character has bits that stand for nothing: one token has one spelling.
-var strict = base64.RawURLEncoding.Strict()
-
 // Open reads a token into call. For TokenExpired and TokenOtherNode call is filled too (an end of call is accepted late).
 func (k *Keys) Open(token []byte, node string, now time.Time, call *Session) TokenState {
 	if k == nil || len(token) > MaxTokenLength {
 		return TokenInvalid
 	}
 	var scratch [MaxTokenLength]byte
-	raw, err := strict.AppendDecode(scratch[:0], token)
+	raw, err := k.text.AppendDecode(scratch[:0], token)
 	if err != nil || len(raw) < 1+sha256.Size || raw[0] != tokenVersion {
 		return TokenInvalid
 	}
