@@ -16,9 +16,8 @@ import (
 const (
 	maxSessions    = 512
 	commandTimeout = 5 * time.Second // of a command that Asterisk answers at once
-	// askGuard bounds, in seconds and inside Asterisk, how long a channel waits for the agent to say something. The dialplan sets the same before it
-	// enters AGI(), so that a frozen agent never keeps a caller.
-	askGuard = 4
+	// dialogueTimeout is of a subroutine that plays or collects: long enough for any announcement, and an end to it all the same.
+	dialogueTimeout = time.Hour
 )
 
 // sessions is the FastAGI face. Each connection is one visit of a channel to the agent.
@@ -125,20 +124,8 @@ func (a *Agent) visit(ctx context.Context, conn net.Conn) {
 		a.log.Warn("a FastAGI connection asked for a script that is not here", "script", clip(script))
 		return
 	}
-	for s.OK {
-		var got result
-		switch s.Op {
-		case api.OpAnswer, api.OpPlay, api.OpCollect:
-			got, err = ch.run(s)
-		default:
-			err = ch.leave(s)
-			if err == nil {
-				return
-			}
-		}
-		if err == nil {
-			err = ch.set("TIMEOUT(absolute)", fmt.Sprint(askGuard))
-		}
+	for s.OK && (s.Op == api.OpAnswer || s.Op == api.OpPlay || s.Op == api.OpCollect) {
+		got, err := ch.run(s)
 		if err != nil {
 			a.visitEnded(q, err)
 			return
@@ -147,6 +134,14 @@ func (a *Agent) visit(ctx context.Context, conn net.Conn) {
 			q.Session = s.Session
 		}
 		s = a.next(ctx, q, got)
+	}
+	if s.OK {
+		err = ch.leave(s, statusOK)
+	} else {
+		err = ch.set("RINGMASTER_STATUS", statusNone)
+	}
+	if err != nil {
+		a.visitEnded(q, err)
 	}
 }
 
@@ -158,77 +153,46 @@ func (a *Agent) visitEnded(q query, err error) {
 	a.unavailable(fallbackInvalid, q, err)
 }
 
-// run runs one instruction on the channel.
+// run has Asterisk run one instruction, by the subroutine that the dialplan itself uses for the other face. Going through the dialplan bounds what the
+// agent may do to the channel: the subroutine sets TIMEOUT(absolute) before it hands the channel back.
 func (c *channel) run(s step) (result, error) {
-	got := result{Op: s.Op}
-	// The hangup handler wants to know what was running; a restarted agent which session to go on with.
-	if err := c.setAll([][2]string{{"HASH(RM,op)", s.Op}, {"RINGMASTER_SESSION", s.Session}}); err != nil {
-		return got, err
+	if err := c.leave(s, statusRunning); err != nil {
+		return result{}, err
 	}
-	// While an application runs the agent is not needed; the guard then only has to be long enough.
-	guard := 120 + 30*len(s.Prompts) + s.FirstTimeout + s.Maximum*s.DigitTimeout
-	if err := c.set("TIMEOUT(absolute)", fmt.Sprint(guard)); err != nil {
-		return got, err
+	if err := c.gosub("ringmaster-run", s.Op); err != nil {
+		return result{}, err
 	}
-	if s.Language != "" {
-		if err := c.set("CHANNEL(language)", s.Language); err != nil {
-			return got, err
-		}
+	form, err := c.get("RINGMASTER_GOT")
+	if err != nil {
+		return result{}, err
 	}
-	wait := time.Duration(guard+5) * time.Second
-	switch s.Op {
-	case api.OpAnswer:
-		reply, err := c.command(commandTimeout, "ANSWER")
-		if err != nil {
-			return got, err
-		}
-		got.Status = api.StatusDone
-		if reply.result != "0" {
-			got.Status = api.StatusFailed
-		}
-	case api.OpPlay:
-		if err := c.exec(wait, "Playback", strings.Join(s.Prompts, "&")+",noanswer"); err != nil {
-			return got, err
-		}
-		played, err := c.get("PLAYBACKSTATUS")
-		if err != nil {
-			return got, err
-		}
-		got.Status = playStatus(played)
-	case api.OpCollect:
-		err := c.setAll([][2]string{
-			{"TIMEOUT(response)", fmt.Sprint(max(1, s.FirstTimeout))}, {"TIMEOUT(digit)", fmt.Sprint(max(1, s.DigitTimeout))}, {"RINGMASTER_DIGITS", ""},
-		})
-		if err == nil {
-			err = c.exec(wait, "Read", fmt.Sprintf("RINGMASTER_DIGITS,%s,%d,nt(%s)", strings.Join(s.Prompts, "&"), s.Maximum, s.Terminator))
-		}
-		if err != nil {
-			return got, err
-		}
-		digits, err := c.get("RINGMASTER_DIGITS")
-		if err != nil {
-			return got, err
-		}
-		read, err := c.get("READSTATUS")
-		if err != nil {
-			return got, err
-		}
-		got.Digits, got.Status = readStatus(read, digits, s.Minimum)
+	v, err := url.ParseQuery(strings.TrimPrefix(form, "&"))
+	if err != nil {
+		return result{}, fmt.Errorf("RINGMASTER_GOT: %w", err)
 	}
-	if got.Status == api.StatusHangup {
-		return got, errHungUp
+	got, err := parseResult(v, false)
+	if err == nil && got.Status == api.StatusHangup {
+		err = errHungUp
 	}
-	return got, nil
+	return got, err
 }
 
-// leave hands the step to the dialplan, the status last: it means that the rest is whole.
-func (c *channel) leave(s step) error {
-	var list [][2]string
+// leave puts the step on the channel, the status last: it means that the rest is whole.
+func (c *channel) leave(s step, status string) error {
+	list := [][2]string{{"RINGMASTER_GOT", ""}}
 	for _, f := range s.fields() {
-		if f[0] != "status" {
+		if f[0] != "status" && f[0] != "session" {
 			list = append(list, [2]string{"HASH(RM," + f[0] + ")", f[1]})
 		}
 	}
-	list = append(list, [2]string{"RINGMASTER_SESSION", s.Session}, [2]string{"RINGMASTER_STATUS", statusOK})
-	return c.setAll(list)
+	if s.Session != "" {
+		list = append(list, [2]string{"RINGMASTER_SESSION", s.Session})
+	}
+	list = append(list, [2]string{"RINGMASTER_STATUS", status})
+	for _, v := range list {
+		if err := c.set(v[0], v[1]); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -280,4 +281,9 @@ func TestListenLoopbackOnly(t *testing.T) {
 		}
 		l.Close()
 	}
+}
+
+// testLog writes to the test's own log.
+func testLog(t *testing.T) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), nil))
 }

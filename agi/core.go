@@ -29,7 +29,19 @@ type query struct {
 	Called       string
 	Presentation string
 	Session      string // as it rode on the channel
+	StartedAt    time.Time
 }
+
+func (q query) newCall(boot string, now time.Time) *call {
+	if !q.StartedAt.IsZero() {
+		now = q.StartedAt
+	}
+	return &call{ID: q.CallID, Boot: boot, Channel: q.Channel, Trunk: q.Trunk, Caller: q.Caller, Called: q.Called,
+		Presentation: q.Presentation, Began: now}
+}
+
+// errGone is why a late request is not served: an agent that was frozen reads what Asterisk gave up on.
+var errGone = errors.New("the channel does not wait for an answer any more")
 
 // unavailable sends the call to its fallback and counts why.
 func (a *Agent) unavailable(reason string, q query, err error) step {
@@ -49,8 +61,10 @@ func (a *Agent) start(ctx context.Context, q query) step {
 	if !trunkGrammar.MatchString(q.Trunk) {
 		q.Trunk = ""
 	}
-	c := &call{ID: q.CallID, Boot: a.boot.current(), Channel: q.Channel, Trunk: q.Trunk, Caller: q.Caller, Called: q.Called,
-		Presentation: q.Presentation, Began: a.now()}
+	if ctx.Err() != nil || a.calls.hasEnded(q.CallID) {
+		return a.unavailable(fallbackUnknown, q, errGone)
+	}
+	c := q.newCall(a.boot.current(), a.now())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a.calls.put(c)
@@ -106,20 +120,28 @@ func (c *call) step() step {
 
 // next takes what the last step came to and says what follows: from what the engine has said already, or by asking it.
 func (a *Agent) next(ctx context.Context, q query, got result) step {
+	if ctx.Err() != nil || a.calls.hasEnded(q.CallID) {
+		return a.unavailable(fallbackUnknown, q, errGone)
+	}
 	c := a.calls.get(q.CallID)
 	if c == nil {
 		if !callIDGrammar.MatchString(q.CallID) || !goodSession(q.Session) {
 			return a.unavailable(fallbackUnknown, q, errors.New("neither the call nor a session is known"))
 		}
 		// The agent lost the call (its disk, a full table). The session on the channel is enough to go on.
-		c = &call{ID: q.CallID, Boot: a.boot.current(), Channel: q.Channel, Trunk: q.Trunk, Caller: q.Caller, Called: q.Called,
-			Presentation: q.Presentation, Began: a.now(), Session: q.Session}
+		c = q.newCall(a.boot.current(), a.now())
+		c.Session = q.Session
 		a.calls.put(c)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer a.calls.save(c)
 
+	if got.Op == api.OpAnswer && got.Status == api.StatusDone {
+		if c.PickedUpAt = got.answeredAt; c.PickedUpAt.IsZero() {
+			c.PickedUpAt = a.now()
+		}
+	}
 	if got.Op == api.OpConnect && got.Status == api.StatusAnswer {
 		c.Talk = got.Talk
 		c.AnsweredAt = a.now().Add(-got.Talk)
@@ -165,7 +187,6 @@ func triesNext(status string) bool {
 type ending struct {
 	query
 	Running      result        // what was running when the channel hung up; Op empty: nothing of ours
-	StartedAt    time.Time     // zero: unknown
 	AnsweredAt   time.Time     // when the caller's own leg was answered, by whomever; zero: never
 	EndedAt      time.Time     // zero: now
 	Billed       time.Duration // from that answer to the end
@@ -178,25 +199,32 @@ func (a *Agent) end(e ending) error {
 	if !callIDGrammar.MatchString(e.CallID) {
 		return fmt.Errorf("call id %q: %w", clip(e.CallID), errGrammar)
 	}
+	if a.calls.hasEnded(e.CallID) {
+		return nil // told twice: to a frozen agent and to the inbox
+	}
 	if e.EndedAt.IsZero() {
 		e.EndedAt = a.now()
 	}
 	c := a.calls.get(e.CallID)
 	if c == nil {
-		c = &call{ID: e.CallID, Channel: e.Channel, Trunk: e.Trunk, Caller: e.Caller, Called: e.Called, Presentation: e.Presentation, Began: e.EndedAt}
+		c = e.newCall("", e.EndedAt)
 		if goodSession(e.Session) {
 			c.Session = e.Session
 		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if a.calls.hasEnded(e.CallID) {
+		return nil // meanwhile
+	}
 	r := &endRecord{
 		CallID: c.ID, Session: c.Session, Channel: c.Channel, Trunk: c.Trunk, Caller: c.Caller, Called: c.Called, Presentation: c.Presentation,
-		StartedAt: e.StartedAt, EndedAt: e.EndedAt, Cause: e.Cause, HangupSource: e.HangupSource, Results: c.Results,
+		StartedAt: c.Began, EndedAt: e.EndedAt, Cause: e.Cause, HangupSource: e.HangupSource, Results: c.Results,
 		AnsweredAt: c.AnsweredAt, Talk: c.Talk,
 	}
-	if r.StartedAt.IsZero() {
-		r.StartedAt = c.Began
+	if e.Session == "" && len(c.Session) <= maxChannelSession {
+		// An engine has answered, but the channel did not hear it in time, and went to the fallback.
+		r.Session, r.Results = "", nil
 	}
 	// A record in the node's name holds numbers only; what a caller wrote beyond that is of no use to anybody's bill.
 	r.Caller, r.Called = cleanNumber(r.Caller), cleanNumber(r.Called)
@@ -204,8 +232,11 @@ func (a *Agent) end(e ending) error {
 	case run.DialStatus == "ANSWER" && (run.Op == api.OpConnect || run.Op == "" && c.Talk == 0):
 		// The conversation itself ended the call. Without an Op the local fallback had dialled.
 		r.AnsweredAt, r.Talk = r.EndedAt.Add(-run.Talk), run.Talk
-	case r.AnsweredAt.IsZero() && !e.AnsweredAt.IsZero():
+	case !r.AnsweredAt.IsZero():
+	case !c.PickedUpAt.IsZero():
 		// A dialogue or an announcement: the caller's own leg was answered, nobody else's.
+		r.AnsweredAt, r.Talk = c.PickedUpAt, max(0, r.EndedAt.Sub(c.PickedUpAt)).Round(time.Millisecond)
+	case !e.AnsweredAt.IsZero():
 		r.AnsweredAt, r.Talk = e.AnsweredAt, e.Billed
 	}
 	if e.Running.Op != "" {
@@ -214,7 +245,7 @@ func (a *Agent) end(e ending) error {
 	if err := a.spool.add(r); err != nil {
 		return err
 	}
-	a.calls.take(e.CallID)
+	a.calls.end(e.CallID)
 	a.deliverer.wake()
 	return nil
 }

@@ -18,7 +18,7 @@ const (
 	deliverDeadline = 5 * time.Second
 	deliverFirst    = 100 * time.Millisecond // backoff after a failure, doubled up to deliverLast
 	deliverLast     = 5 * time.Second
-	deliverRefused  = time.Minute     // the same for an end that an engine cannot take now though it takes others
+	deliverRefused  = time.Minute // the same for an end that an engine cannot take now though it takes others
 	inboxEvery      = 5 * time.Second
 )
 
@@ -220,7 +220,7 @@ func (d *deliverer) reject(name string, r *endRecord, why error) error {
 // members is the record as call.end carries it. Without a session it carries what identifies the call instead.
 func (r *endRecord) members(node string, session bool) map[string]any {
 	m := map[string]any{
-		api.Cause: r.Cause, api.EndedAt: stamp(r.EndedAt), api.TalkSeconds: r.Talk.Seconds(), api.HangupSource: r.HangupSource,
+		api.Cause: r.Cause, api.EndedAt: stamp(r.EndedAt), api.TalkSeconds: talkSeconds(r.Talk), api.HangupSource: r.HangupSource,
 	}
 	if !r.AnsweredAt.IsZero() {
 		m[api.AnsweredAt] = stamp(r.AnsweredAt)

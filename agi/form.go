@@ -35,14 +35,15 @@ const (
 	formTalk         = "talk_ms"     // ANSWEREDTIME_MS
 	formCause        = "cause"       // HANGUPCAUSE
 	formSource       = "source"      // CHANNEL(hangupsource)
-	formStarted      = "started"     // CDR(start,u), seconds of the epoch
+	formStarted      = "started"     // seconds of the epoch, with a fraction
 	formAnswered     = "answered"    // CDR(answer,u)
-	formEnded        = "ended"       // CDR(end,u)
+	formEnded        = "ended"       // as started
 	formBilled       = "billsec"     // CDR(billsec,f)
 	formComplete     = "complete"    // 1: the form's last member, so that a torn file is known as such
 	maxForm          = 16 << 10      // bytes
 	statusOK         = "OK"          // RINGMASTER_STATUS
 	statusNone       = "UNAVAILABLE" // RINGMASTER_STATUS
+	statusRunning    = "RUNNING"     // RINGMASTER_STATUS, while the agent runs an instruction
 )
 
 var digitsGrammar = regexp.MustCompile(`^[0-9*#A-D]{0,64}$`)
@@ -51,6 +52,7 @@ func parseQuery(v url.Values) query {
 	return query{
 		CallID: v.Get(formID), Channel: printable(v.Get(formChannel)), Trunk: v.Get(formTrunk), Caller: v.Get(formCaller), Called: v.Get(formCalled),
 		Presentation: presentation(v.Get(formPresentation)), Session: v.Get(formSession),
+		StartedAt: epoch(v.Get(formStarted)),
 	}
 }
 
@@ -84,7 +86,7 @@ func parseResult(v url.Values, ended bool) (result, error) {
 		}
 		switch r.Op {
 		case api.OpAnswer:
-			r.Status = api.StatusDone
+			r.Status, r.answeredAt = api.StatusDone, epoch(v.Get(formAnswered))
 		case api.OpPlay:
 			r.Status = playStatus(v.Get(formPlayback))
 		case api.OpCollect:
@@ -119,8 +121,8 @@ func parseEnding(v url.Values) (ending, error) {
 	running, err := parseResult(v, true)
 	return ending{
 		query: parseQuery(v), Running: running,
-		StartedAt: epoch(v.Get(formStarted)), AnsweredAt: epoch(v.Get(formAnswered)), EndedAt: epoch(v.Get(formEnded)),
-		Billed: time.Duration(seconds(v.Get(formBilled)) * float64(time.Second)), Cause: integer(v.Get(formCause), 127),
+		AnsweredAt: epoch(v.Get(formAnswered)), EndedAt: epoch(v.Get(formEnded)),
+		Billed: time.Duration(seconds(v.Get(formBilled)) * float64(time.Second)).Round(time.Millisecond), Cause: integer(v.Get(formCause), 127),
 		HangupSource: printable(v.Get(formSource)),
 	}, err
 }

@@ -180,6 +180,7 @@ type result struct {
 	Target     int           `json:"target,omitempty"`
 	Cause      int           `json:"cause,omitempty"`
 	Talk       time.Duration `json:"talk,omitempty"`
+	answeredAt time.Time     // answer: when, if Asterisk said so
 }
 
 // members is the result as call.report and call.end carry it.
@@ -192,7 +193,7 @@ func (r result) members() map[string]any {
 		m[api.Target] = r.Target
 		m[api.DialStatus] = r.DialStatus
 		m[api.Cause] = r.Cause
-		m[api.TalkSeconds] = r.Talk.Seconds()
+		m[api.TalkSeconds] = talkSeconds(r.Talk)
 	}
 	return m
 }
@@ -232,6 +233,9 @@ func presentation(pres string) string {
 	}
 	return api.PresentationAllowed
 }
+
+// talkSeconds is a duration in whole milliseconds as the contract carries it; Duration.Seconds would add 5e-16.
+func talkSeconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
 
 // stamp is a time as the contract carries it where milliseconds count.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }

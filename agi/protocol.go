@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"regexp"
 	"strings"
 	"time"
@@ -69,10 +70,10 @@ func (c *channel) line() (string, error) {
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
 		return "", fmt.Errorf("line over %d bytes: %w", maxLine, errProtocol)
-	case errors.Is(err, io.EOF):
-		return "", errHungUp // with AGIEXITONHANGUP, Asterisk closes when the caller goes
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return "", fmt.Errorf("Asterisk does not answer: %w", err)
 	case err != nil:
-		return "", fmt.Errorf("couldn't read from Asterisk: %w", err)
+		return "", fmt.Errorf("%w: %w", errHungUp, err) // with AGIEXITONHANGUP, Asterisk closes when the caller goes
 	}
 	return strings.TrimRight(string(data), "\r\n"), nil
 }
@@ -84,7 +85,7 @@ type agiReply struct {
 	text   string // in parentheses
 }
 
-var replyGrammar = regexp.MustCompile(`^(\d{3}) result=(-?[0-9*#A-D]*)(?: \((.*)\))?(?: endpos=\d+)?$`)
+var replyGrammar = regexp.MustCompile(`^(\d{3}) result=(-?[0-9*#A-D]*)(?: \((.*)\))?(?: [A-Za-z].*)?$`)
 
 // command sends one command and reads its reply.
 func (c *channel) command(wait time.Duration, words ...string) (agiReply, error) {
@@ -118,6 +119,9 @@ func (c *channel) command(wait time.Duration, words ...string) (agiReply, error)
 			c.hungUp = true
 			continue
 		}
+		if strings.HasPrefix(line, "100 ") {
+			continue // under way
+		}
 		if strings.HasPrefix(line, "520-") { // a block: usage of a command that was not understood
 			for !strings.HasPrefix(line, "520 ") {
 				if line, err = c.line(); err != nil {
@@ -146,32 +150,18 @@ func (c *channel) set(name, value string) error {
 	return err
 }
 
-func (c *channel) setAll(list [][2]string) error {
-	for _, v := range list {
-		if err := c.set(v[0], v[1]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // get reads a channel variable; one that is not set is empty.
 func (c *channel) get(name string) (string, error) {
 	r, err := c.command(commandTimeout, "GET", "VARIABLE", name)
 	return r.text, err
 }
 
-// exec runs an application of the dialplan.
-func (c *channel) exec(wait time.Duration, application, arguments string) error {
-	r, err := c.command(wait, "EXEC", application, arguments)
-	if err != nil {
-		return err
+// gosub runs a subroutine of the dialplan up to its Return().
+func (c *channel) gosub(context, extension string) error {
+	r, err := c.command(dialogueTimeout, "GOSUB", context, extension, "1")
+	if err == nil && r.result != "0" {
+		// It ended without Return(): the channel has hung up, or the dialplan is another one.
+		err = errHungUp
 	}
-	switch r.result {
-	case "-2":
-		return fmt.Errorf("Asterisk has no application %s: %w", application, errProtocol)
-	case "-1":
-		return errHungUp
-	}
-	return nil
+	return err
 }

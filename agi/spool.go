@@ -176,8 +176,7 @@ func fileName(callID string) string {
 
 // writeDurably makes folder/name hold data so that it survives a power cut: file synced, renamed into place, folder synced.
 func writeDurably(folder, name string, data []byte) error {
-	path := filepath.Join(folder, name)
-	f, err := os.OpenFile(path+temporarySuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)
+	f, err := os.CreateTemp(folder, "*"+temporarySuffix)
 	if err != nil {
 		return err
 	}
@@ -189,10 +188,10 @@ func writeDurably(folder, name string, data []byte) error {
 		err = closeErr
 	}
 	if err == nil {
-		err = os.Rename(path+temporarySuffix, path)
+		err = os.Rename(f.Name(), filepath.Join(folder, name))
 	}
 	if err != nil {
-		_ = os.Remove(path + temporarySuffix)
+		_ = os.Remove(f.Name())
 		return err
 	}
 	d, err := os.Open(folder)

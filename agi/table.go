@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -32,11 +33,12 @@ type call struct {
 	Presentation string        `json:"presentation"`
 	Began        time.Time     `json:"began"` // when the agent first heard of it
 	Session      string        `json:"session,omitempty"`
-	Pending      []instruction `json:"pending,omitempty"` // the first is the one that runs now
-	Target       int           `json:"target,omitempty"`  // of the connect that runs now
-	Results      []result      `json:"results,omitempty"` // not reported yet
-	AnsweredAt   time.Time     `json:"answered_at,omitzero"`
-	Talk         time.Duration `json:"talk,omitempty"` // of the last answered connect that is over
+	Pending      []instruction `json:"pending,omitempty"`     // the first is the one that runs now
+	Target       int           `json:"target,omitempty"`      // of the connect that runs now
+	Results      []result      `json:"results,omitempty"`     // not reported yet
+	PickedUpAt   time.Time     `json:"picked_up_at,omitzero"` // the node answered the caller's leg itself
+	AnsweredAt   time.Time     `json:"answered_at,omitzero"`  // of the last answered connect that is over
+	Talk         time.Duration `json:"talk,omitempty"`        // likewise
 }
 
 // table holds the live calls, bounded, with a copy of each in a folder, so that an agent killed and started again goes on with them.
@@ -47,13 +49,15 @@ type table struct {
 
 	mu    sync.Mutex
 	calls map[string]*call
+	ended []string // ids of the calls that ended last: a ring
+	next  int      // in ended
 }
 
 func openTable(folder string, log *slog.Logger, now time.Time) (*table, error) {
 	if err := os.MkdirAll(folder, 0o750); err != nil {
 		return nil, fmt.Errorf("couldn't make the folder of live calls: %w", err)
 	}
-	t := &table{folder: folder, log: log, calls: map[string]*call{}}
+	t := &table{folder: folder, log: log, calls: map[string]*call{}, ended: make([]string, maxCalls)}
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return nil, fmt.Errorf("couldn't read the folder of live calls: %w", err)
@@ -114,13 +118,20 @@ func (t *table) save(c *call) {
 	}
 }
 
-// take removes a call and returns it, or nil.
-func (t *table) take(id string) *call {
+// end removes a call and remembers for a while that it has ended.
+func (t *table) end(id string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c := t.calls[id]
 	t.forget(id)
-	return c
+	t.ended[t.next] = id
+	t.next = (t.next + 1) % len(t.ended)
+}
+
+// hasEnded says that the call ended lately. An agent that was frozen reads afterwards what Asterisk had long given up.
+func (t *table) hasEnded(id string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Contains(t.ended, id)
 }
 
 // forget removes id from memory and disk; t.mu is held.
