@@ -24,8 +24,8 @@ type charter struct {
 var charters = map[string]charter{
 	"logic": {standard: pureStandard, own: []string{"logic/*"}, modules: []string{"cel.dev/cel-go"}},
 	// A trie of a million entries is built beside running calls and yields to them; it tells how much memory it takes.
-	"logic/prefix":   {standard: pureStandard, also: []string{"runtime", "unsafe"}},
-	"logic/calendar": {standard: pureStandard},
+	"logic/prefix":     {standard: pureStandard, also: []string{"runtime", "unsafe"}},
+	"logic/calendar":   {standard: pureStandard},
 	// Parts of logic in packages of their own: the call model, the operators' rows, tables by key, the expression language.
 	"logic/call":       {standard: pureStandard},
 	"logic/rows":       {standard: pureStandard},
@@ -36,6 +36,8 @@ var charters = map[string]charter{
 	"logic/tariff":     {standard: pureStandard},
 	"rpc/wire":         {standard: anyStandard},
 	"rpc/api":          {},
+	"rpc/endpoint":     {standard: anyStandard},
+	"rpc/recent":       {standard: anyStandard},
 	"rpc": {standard: anyStandard, own: []string{"logic", "rpc/*"},
 		modules: []string{"github.com/go-chi/chi/v5", "github.com/prometheus/client_golang"}},
 	"store": {standard: anyStandard, own: []string{"logic", "migrations"},

@@ -19,6 +19,7 @@ import (
 
 	"ringmaster/rpc"
 	"ringmaster/rpc/api"
+	"ringmaster/rpc/endpoint"
 	"ringmaster/store"
 	"ringmaster/web"
 )
@@ -102,11 +103,11 @@ func serveEngine(ctx context.Context, log *slog.Logger, dsn string, f *engineFla
 	if err != nil {
 		return err
 	}
-	calls, err := server.Listen(rpc.Endpoint{Address: f.Listen, Handler: server.Handler(), CertificateFile: f.Certificate, KeyFile: f.Key, ClientCAFile: f.ClientCA, Logger: log})
+	calls, err := server.Listen(endpoint.Endpoint{Address: f.Listen, Handler: server.Handler(), CertificateFile: f.Certificate, KeyFile: f.Key, ClientCAFile: f.ClientCA, Logger: log})
 	if err != nil {
 		return fmt.Errorf("%w (the call listener, --listen)", err)
 	}
-	admin, err := server.Listen(rpc.Endpoint{Address: f.AdminListen, Handler: adminHandler(server, page{database, feed}, f.AdminHost), AllowPlain: true, Logger: log})
+	admin, err := server.Listen(endpoint.Endpoint{Address: f.AdminListen, Handler: adminHandler(server, page{database, feed}, f.AdminHost), AllowPlain: true, Logger: log})
 	if err != nil {
 		return fmt.Errorf("%w (the admin listener, --admin-listen)", err)
 	}
@@ -120,7 +121,7 @@ func serveEngine(ctx context.Context, log *slog.Logger, dsn string, f *engineFla
 			failed <- err
 		}
 	}()
-	for _, service := range []*rpc.Service{calls, admin} {
+	for _, service := range []*endpoint.Service{calls, admin} {
 		go func() {
 			if err := service.Serve(); err != nil {
 				failed <- err

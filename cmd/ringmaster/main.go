@@ -33,6 +33,7 @@ type commands struct {
 	Check        checkCommand        `cmd:"" help:"Say which rows cannot be used, and why."`
 	Explain      explainCommand      `cmd:"" help:"Say where a call goes, and which rows decide it."`
 	Call         callCommand         `cmd:"" help:"Make a simulated call from the terminal, or play a transcript."`
+	SQL          sqlCommand          `cmd:"" name:"sql" help:"Open psql on the database."`
 	Load         loadCommand         `cmd:"" help:"Ask a running engine as fast, or as often, as told; print latencies."`
 	APIReference apiReferenceCommand `cmd:"" name:"api-reference" help:"Print docs/API.md from the registry of methods."`
 	Completion   completionCommand   `cmd:"" help:"Print a script that completes commands and flags in a shell."`
