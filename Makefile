@@ -1,0 +1,53 @@
+# Ringmaster. `make` alone says what there is.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run build test e2e bench lint fuzz requirements
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME ?= 10s
+BENCHFLAGS ?=
+
+help: ## Say what there is
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+run: build ## Bring up a trial system: Postgres, demo carrier, engine, page
+	bin/ringmaster dev
+
+build: ## Build bin/ringmaster and bin/ringmaster-agi
+	go build -o bin/ ./cmd/ringmaster ./cmd/ringmaster-agi
+
+test: requirements ## Vet, and all tests that need no telephone (Postgres is started by itself)
+	go vet ./...
+	go test ./...
+
+e2e: ## Real calls: SIPp phones, a real Asterisk 22, agent, engines, Postgres (root; builds a Debian root once)
+	e2e/run.sh
+
+bench: build ## Engine against floor, codec, prefix match; BENCHFLAGS=-short for a quick round
+	go run ./e2e/bench $(BENCHFLAGS)
+
+lint: ## gofmt, go vet (with the e2e tests), staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [[ -n $$unformatted ]]; then echo "not as gofmt writes it (gofmt -w mends that):"; echo "$$unformatted"; exit 1; fi
+	go vet -tags e2e ./...
+	go run $(STATICCHECK) -tags e2e ./...
+
+fuzz: ## Each fuzz target for FUZZTIME (10s)
+	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed -E 's/^(.*)\/[^/]*:func /\1 /' | sort -u | while read -r package target; do \
+		echo "fuzz $$package $$target $(FUZZTIME)"; \
+		go test "$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME); \
+	done
+
+# What the tests start by themselves and a bare Debian lacks: Postgres 15 with psql; curl and Python for the commands in the docs.
+requirements:
+	@missing=(); \
+	command -v psql >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || [[ -n $${RINGMASTER_POSTGRES_BIN:-} ]] || missing+=(postgresql postgresql-client); \
+	command -v curl >/dev/null || missing+=(curl); \
+	command -v python3 >/dev/null || missing+=(python3); \
+	if (( $${#missing[@]} )); then \
+		if [[ $$(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then echo "missing: $${missing[*]}; install them (the names are Debian's)" >&2; exit 1; fi; \
+		echo "installing $${missing[*]}"; \
+		if [[ ! -e /etc/postgresql-common/createcluster.conf ]]; then mkdir -p /etc/postgresql-common; echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf; fi; \
+		apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}"; \
+	fi
