@@ -53,10 +53,11 @@ func newBatcher[T any](name string, s *Store, write func(context.Context, []T) e
 // do returns when the write is durable, refused, or the context has ended: then it may or may not become durable.
 func (b *batcher[T]) do(ctx context.Context, item T) error {
 	w := &waiting[T]{ctx, item, make(chan error, 1)}
+	b.depth(+1)
 	select {
 	case b.queue <- w:
-		b.depth()
 	default:
+		b.depth(-1)
 		b.metrics.refused.WithLabelValues(b.name, "full").Inc()
 		return ErrQueueFull
 	}
@@ -69,8 +70,9 @@ func (b *batcher[T]) do(ctx context.Context, item T) error {
 	}
 }
 
-func (b *batcher[T]) depth() {
-	b.metrics.queueDepth.WithLabelValues(b.name).Set(float64(len(b.queue)))
+// depth counts writes in and out: those in the queue and those under way.
+func (b *batcher[T]) depth(change int) {
+	b.metrics.queueDepth.WithLabelValues(b.name).Add(float64(change))
 }
 
 // run writes until the context has ended, and then tells everybody who still waits.
@@ -92,7 +94,6 @@ func (b *batcher[T]) run(ctx context.Context) {
 				more = false
 			}
 		}
-		b.depth()
 		b.finish(ctx, batch)
 	}
 }
@@ -101,7 +102,7 @@ func (b *batcher[T]) refuseAll() {
 	for {
 		select {
 		case w := <-b.queue:
-			w.done <- errClosed
+			b.answer([]*waiting[T]{w}, errClosed)
 		default:
 			return
 		}
@@ -112,7 +113,7 @@ func (b *batcher[T]) refuseAll() {
 func (b *batcher[T]) finish(ctx context.Context, batch []*waiting[T]) {
 	pause := retryFirst
 	for try := 0; ; try++ {
-		batch = stillThere(batch)
+		batch = b.stillThere(batch)
 		if len(batch) == 0 {
 			return
 		}
@@ -122,10 +123,10 @@ func (b *batcher[T]) finish(ctx context.Context, batch []*waiting[T]) {
 			if try > 0 {
 				b.log.Info("writes to Postgres go on", "queue", b.name, "tries", try+1)
 			}
-			answer(batch, nil)
+			b.answer(batch, nil)
 			return
 		case ctx.Err() != nil:
-			answer(batch, fmt.Errorf("%w while the write was under way: %w", errClosed, err))
+			b.answer(batch, fmt.Errorf("%w while the write was under way: %w", errClosed, err))
 			return
 		case isInvalid(err) && len(batch) > 1:
 			// One of them is bad: the others must not suffer for it.
@@ -136,7 +137,7 @@ func (b *batcher[T]) finish(ctx context.Context, batch []*waiting[T]) {
 		case isInvalid(err):
 			b.metrics.refused.WithLabelValues(b.name, "invalid").Inc()
 			b.log.Error("Postgres refuses a write for good", "queue", b.name, "error", err)
-			answer(batch, fmt.Errorf("%w: %w", ErrInvalid, err))
+			b.answer(batch, fmt.Errorf("%w: %w", ErrInvalid, err))
 			return
 		}
 		b.metrics.retries.WithLabelValues(b.name).Inc()
@@ -168,17 +169,19 @@ func (b *batcher[T]) commit(ctx context.Context, batch []*waiting[T]) error {
 }
 
 // stillThere drops the writes that nobody waits for.
-func stillThere[T any](batch []*waiting[T]) []*waiting[T] {
+func (b *batcher[T]) stillThere(batch []*waiting[T]) []*waiting[T] {
 	kept := batch[:0]
 	for _, w := range batch {
 		if w.ctx.Err() == nil {
 			kept = append(kept, w)
 		}
 	}
+	b.depth(len(kept) - len(batch))
 	return kept
 }
 
-func answer[T any](batch []*waiting[T], err error) {
+func (b *batcher[T]) answer(batch []*waiting[T], err error) {
+	b.depth(-len(batch))
 	for _, w := range batch {
 		w.done <- err
 	}

@@ -189,7 +189,7 @@ func TestBatchesShareTransactions(t *testing.T) {
 			}
 		})
 	}
-	await(t, func() bool { return depth(t, registry) > calls/2 })
+	await(t, func() bool { return depth(t, registry) == calls })
 	if _, err := conn.Exec(t.Context(), "COMMIT"); err != nil {
 		t.Fatal(err)
 	}
@@ -197,6 +197,7 @@ func TestBatchesShareTransactions(t *testing.T) {
 	if n := ask[int](t, dsn, "SELECT count(DISTINCT xmin::text) FROM cdr"); n >= calls/2 {
 		t.Errorf("%d calls took %d transactions", calls, n)
 	}
+	await(t, func() bool { return depth(t, registry) == 0 })
 	for _, p := range lint(t, registry) {
 		t.Errorf("metric %s: %s", p.Metric, p.Text)
 	}
