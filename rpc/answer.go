@@ -6,25 +6,26 @@ import (
 
 	"ringmaster/logic"
 	"ringmaster/rpc/api"
+	"ringmaster/rpc/recent"
 	"ringmaster/rpc/wire"
 )
 
 // keyOf is the key of a query among the recent answers: what it is, who asks, and the name it goes by.
-func (q *query) keyOf(what byte, name []byte) digest {
+func (q *query) keyOf(what byte, name []byte) recent.Digest {
 	q.scratch = append(append(append(append(q.scratch[:0], what), q.node.Name...), 0), name...)
-	return q.server.recent.digest(q.scratch)
+	return q.server.recent.Digest(q.scratch)
 }
 
 // replay answers from the recent answers: done when there is one, or when the key came with another body.
-func (q *query) replay(key, body digest) (done bool, fault *wire.Fault) {
-	var found match
-	q.writer.Buf, found = q.server.recent.find(key, body, q.writer.Buf)
+func (q *query) replay(key, body recent.Digest, whenReused string) (done bool, fault *wire.Fault) {
+	var found recent.Match
+	q.writer.Buf, found = q.server.recent.Find(key, body, q.writer.Buf)
 	switch found {
-	case matchSame:
+	case recent.Same:
 		q.meter.replays.Inc()
 		return true, nil
-	case matchOther:
-		return true, reused(callIDReused)
+	case recent.Other:
+		return true, reused(whenReused)
 	}
 	return false, nil
 }
@@ -53,7 +54,7 @@ func (q *query) stepAt(event logic.Event, at time.Time) {
 }
 
 // answer renders the outcome of a step, and keeps it for those who ask again.
-func (q *query) answer(key, body digest, whenReused string) *wire.Fault {
+func (q *query) answer(key, body recent.Digest, whenReused string) *wire.Fault {
 	keys := q.snapshot.Keys()
 	if !keys.Usable() {
 		return &wire.Fault{Code: api.FaultNotReady, Message: "there is no session key to sign with"}
@@ -83,12 +84,12 @@ func (q *query) answer(key, body digest, whenReused string) *wire.Fault {
 	// Another connection may have answered the same query meanwhile: then that answer holds. It is appended and
 	// moved over this one.
 	own := len(w.Buf)
-	var found match
-	w.Buf, found = q.server.recent.keep(key, body, w.Buf[start:own], w.Buf)
+	var found recent.Match
+	w.Buf, found = q.server.recent.Keep(key, body, w.Buf[start:own], w.Buf)
 	switch found {
-	case matchOther:
+	case recent.Other:
 		return reused(whenReused)
-	case matchSame:
+	case recent.Same:
 		q.meter.replays.Inc()
 		w.Buf = append(w.Buf[:start], w.Buf[own:]...)
 	}

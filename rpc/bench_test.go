@@ -138,21 +138,3 @@ func floor(answer []byte) http.Handler {
 		_, _ = w.Write(answer)
 	})
 }
-
-func BenchmarkRecent(b *testing.B) {
-	t := newRecent(DefaultRecentAnswers)
-	answer := bytes.Repeat([]byte{'x'}, 1500)
-	key := make([]byte, 24)
-	var dst []byte
-	var n uint64
-	b.ReportAllocs()
-	for b.Loop() {
-		n++
-		for i := range 8 {
-			key[i] = byte(n >> (8 * i))
-		}
-		k, body := t.digest(key), t.digest(key[:8])
-		dst, _ = t.find(k, body, dst[:0])
-		dst, _ = t.keep(k, body, answer, dst[:0])
-	}
-}

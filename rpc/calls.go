@@ -118,11 +118,11 @@ func (s *Server) callStart(q *query, p params) *wire.Fault {
 		return fault
 	}
 	q.session.StartedAt = q.began.UTC().Truncate(time.Millisecond)
-	body := s.recent.digest(c.buf)
+	body := s.recent.Digest(c.buf)
 	key := q.keyOf(recentStart, q.args[startCallID].Bytes())
 	q.phase(phaseDecode)
 
-	if done, fault := q.replay(key, body); done {
+	if done, fault := q.replay(key, body, callIDReused); done {
 		return fault
 	}
 	q.step(logic.Event{Kind: logic.EventStart})
@@ -132,7 +132,11 @@ func (s *Server) callStart(q *query, p params) *wire.Fault {
 	return q.answer(key, body, callIDReused)
 }
 
-const callIDReused = "this call_id came before with other members"
+// What fault 100 says.
+const (
+	callIDReused  = "this call_id came before with other members"
+	sessionReused = "this session was reported with other results before"
+)
 
 // bindCall checks the bound members of call.start and makes the session of a new call of them. Its texts share one
 // string: they live as long as the query.
@@ -196,11 +200,11 @@ func (s *Server) callReport(q *query, p params) *wire.Fault {
 	if fault != nil {
 		return fault
 	}
-	body := s.recent.digest(c.buf)
+	body := s.recent.Digest(c.buf)
 	key := q.keyOf(recentReport, token)
 	q.phase(phaseDecode)
 
-	if done, fault := q.replay(key, body); done {
+	if done, fault := q.replay(key, body, sessionReused); done {
 		return fault
 	}
 	switch q.snapshot.Keys().Open(token, q.node.Name, q.began, &q.session) {
@@ -215,7 +219,7 @@ func (s *Server) callReport(q *query, p params) *wire.Fault {
 	if fault := q.decided(); fault != nil {
 		return fault
 	}
-	return q.answer(key, body, "this session was reported with other results before")
+	return q.answer(key, body, sessionReused)
 }
 
 func sessionInvalid() *wire.Fault {

@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ringmaster/logic"
+	"ringmaster/rpc/endpoint"
 	"ringmaster/rpc/wire"
 )
 
@@ -101,7 +101,12 @@ func fixtureRows(revision int64) *logic.Rows {
 
 func compileFixture(t testing.TB, revision int64) *logic.Snapshot {
 	t.Helper()
-	snapshot, problems := logic.Compile(fixtureRows(revision), nil, time.LoadLocation)
+	return compileRows(t, fixtureRows(revision))
+}
+
+func compileRows(t testing.TB, rows *logic.Rows) *logic.Snapshot {
+	t.Helper()
+	snapshot, problems := logic.Compile(rows, nil, time.LoadLocation)
 	if len(problems) > 0 {
 		t.Fatalf("the fixture does not compile: %v", problems)
 	}
@@ -215,6 +220,7 @@ type engine struct {
 	*Server
 	t      testing.TB
 	url    string
+	client *http.Client
 	ledger *ledger
 	source *source
 	clock  *clock
@@ -241,6 +247,12 @@ func (l *lockedBuffer) String() string {
 // startEngine serves the fixture; change may alter the configuration.
 func startEngine(t testing.TB, change func(*Config)) *engine {
 	t.Helper()
+	return startEndpoint(t, change, nil)
+}
+
+// startEndpoint is startEngine with limits of its own on the listener.
+func startEndpoint(t testing.TB, change func(*Config), limit func(*endpoint.Endpoint)) *engine {
+	t.Helper()
 	e := &engine{
 		t: t, ledger: &ledger{}, source: &source{}, log: &lockedBuffer{},
 		clock: &clock{now: time.Date(2026, 4, 1, 12, 0, 0, 0, time.UTC)},
@@ -258,9 +270,25 @@ func startEngine(t testing.TB, change func(*Config)) *engine {
 		t.Fatal(err)
 	}
 	e.Server = server
-	listener := httptest.NewServer(server.Handler())
-	t.Cleanup(listener.Close)
-	e.url = listener.URL
+	listen := endpoint.Endpoint{Address: "127.0.0.1:0", Handler: server.Handler()}
+	if limit != nil {
+		limit(&listen)
+	}
+	service, err := server.Listen(listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.url = "http://" + service.Addr().String()
+	e.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4}}
+	done := make(chan error, 1)
+	go func() { done <- service.Serve() }()
+	t.Cleanup(func() {
+		e.client.CloseIdleConnections()
+		_ = service.Close()
+		if err := <-done; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
 	return e
 }
 
@@ -275,7 +303,7 @@ func (e *engine) post(node, secret, path, contentType, body string) (*http.Respo
 		r.SetBasicAuth(node, secret)
 	}
 	r.Header.Set("Content-Type", contentType)
-	response, err := http.DefaultClient.Do(r)
+	response, err := e.client.Do(r)
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -370,7 +398,7 @@ func decode(v wire.Value) any {
 func reply(body string) (any, error) {
 	var d wire.Document
 	if err := d.ParseResponse([]byte(body)); err != nil {
-		return nil, fmt.Errorf("couldn't parse %q: %w", body, err)
+		return nil, fmt.Errorf("couldn't parse %.200q: %w", body, err)
 	}
 	if fault := d.Fault(); fault != nil {
 		return nil, fault

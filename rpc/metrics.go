@@ -9,6 +9,7 @@ import (
 
 	"ringmaster/logic"
 	"ringmaster/rpc/api"
+	"ringmaster/rpc/endpoint"
 	"ringmaster/rpc/wire"
 )
 
@@ -158,7 +159,7 @@ func newMetrics(registerer prometheus.Registerer, methods []string, inFlight, en
 	for f := authMissing; f < numAuthFailures; f++ {
 		m.failures[f] = failures.WithLabelValues(authFailureNames[f])
 	}
-	for _, c := range []string{capAddress, capAll} {
+	for _, c := range []string{endpoint.LimitAddress, endpoint.LimitAll} {
 		m.connections.WithLabelValues(c)
 	}
 	for _, collector := range []prometheus.Collector{

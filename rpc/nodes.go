@@ -32,9 +32,9 @@ func nodeMethods() []*method {
 			durable:    true,
 		},
 		{
-			name:    api.MethodNodeHeartbeat,
-			summary: "Says that a node is alive, and which calls are.",
-			help: "Sent every 5 seconds. It is answered inside the budget even when it cannot be recorded: the next one makes up for it.",
+			name:       api.MethodNodeHeartbeat,
+			summary:    "Says that a node is alive, and which calls are.",
+			help:       "Sent every 5 seconds. It is answered inside the budget even when it cannot be recorded: the next one makes up for it.",
 			signatures: structSignature(),
 			request:    nodeMembers,
 			reply:      reply,

@@ -1,11 +1,11 @@
 package rpc
 
 import (
-	"bufio"
+	_ "embed"
 	"fmt"
 	"io"
 	"strings"
-	"time"
+	"text/template"
 
 	"ringmaster/rpc/api"
 	"ringmaster/rpc/wire"
@@ -97,34 +97,43 @@ var promptMembers = []member{
 	{api.Language, textKind, true, "Language of the prompts, in Asterisk's spelling: en, de, pt_BR."},
 }
 
-// WriteReference writes docs/API.md: the contract for those who call it. It is made of the registry, so that it cannot
-// say anything else than the server does.
+// referenceText is docs/API.md but for what the registry and the limits say.
+//
+//go:embed reference.md
+var referenceText string
+
+// WriteReference writes docs/API.md: the contract for those who call it. What it says of methods, faults and limits is
+// made of the registry and the constants, so that it cannot say anything else than the server does.
 func WriteReference(w io.Writer) error {
-	b := bufio.NewWriter(w)
-	b.WriteString(referenceHead())
-	methods := registry(true)
+	var methods, instructions, results, faults strings.Builder
 	group := ""
-	for _, m := range methods {
+	for _, m := range registry(true) {
 		if g, _, _ := strings.Cut(m.name, "."); g != group {
 			group = g
-			b.WriteString("\n" + groupIntroduction(group))
+			methods.WriteString("\n" + groupIntroduction(group))
 		}
-		writeMethod(b, m)
+		writeMethod(&methods, m)
 	}
-	b.WriteString("\n## Instructions\n\nA reply's `instructions` are structs whose `op` says what to do. Run them in order.\n")
 	for _, in := range instructionDocs {
-		fmt.Fprintf(b, "\n**`%s`** — %s\n", in.op, in.meaning)
-		writeMembers(b, in.members, "always")
+		fmt.Fprintf(&instructions, "\n**`%s`**: %s\n", in.op, in.meaning)
+		writeMembers(&instructions, in.members, "always")
 	}
-	b.WriteString("\n## Results\n\nOne struct per instruction that was run, in the order of the instructions.\n")
-	writeMembers(b, resultMembers, "required")
-	b.WriteString("\n## Faults\n\nA fault says that nothing was applied. The numbers are stable: none is ever used again for something else.\n\n" +
-		"| code | meaning | what to do |\n|---|---|---|\n")
+	writeMembers(&results, resultMembers, "required")
+	faults.WriteString("\n| code | meaning | what to do |\n|---|---|---|\n")
 	for _, f := range faultDocs {
-		fmt.Fprintf(b, "| %d | %s | %s |\n", f.code, f.meaning, f.advice)
+		fmt.Fprintf(&faults, "| %d | %s | %s |\n", f.code, f.meaning, f.advice)
 	}
-	b.WriteString(referenceTail())
-	if err := b.Flush(); err != nil {
+	page, err := template.New("reference.md").Option("missingkey=error").Parse(referenceText)
+	if err != nil {
+		return fmt.Errorf("couldn't parse the API reference: %w", err)
+	}
+	if err := page.Execute(w, map[string]any{
+		"Methods": strings.TrimSpace(methods.String()) + "\n", "Instructions": instructions.String(), "Results": results.String(), "Faults": faults.String(),
+		"Path": api.PathRPC, "Alias": api.PathRPCAlias, "Translate": api.PathDialplanTranslate,
+		"Budget": DefaultBudget, "EndTimeout": DefaultEndTimeout, "SessionHours": int(DefaultSessionLifetime.Hours()),
+		"MaxBody": wire.MaxBody, "MaxDepth": wire.MaxDepth, "MaxTokens": wire.MaxTokens, "MaxMembers": wire.MaxMembers, "MaxString": wire.MaxString,
+		"MaxMulticall": MaxMulticall, "MaxResults": maxResults, "RecentAnswers": DefaultRecentAnswers,
+	}); err != nil {
 		return fmt.Errorf("couldn't write the API reference: %w", err)
 	}
 	return nil
@@ -144,7 +153,7 @@ func groupIntroduction(group string) string {
 	return "## The validator suite\n\nServed with `--validator` only: UserLand's tests, by which any XML-RPC client can be checked against the server.\n"
 }
 
-func writeMethod(b *bufio.Writer, m *method) {
+func writeMethod(b *strings.Builder, m *method) {
 	if strings.HasPrefix(m.name, "validator1.") {
 		s := m.signatures[0]
 		fmt.Fprintf(b, "\n* `%s(%s)` → %s. %s", m.name, strings.Join(s[1:], ", "), s[0], m.summary)
@@ -174,7 +183,7 @@ func writeMethod(b *bufio.Writer, m *method) {
 	}
 }
 
-func writeMembers(b *bufio.Writer, list []member, needed string) {
+func writeMembers(b *strings.Builder, list []member, needed string) {
 	if len(list) == 0 {
 		return
 	}
@@ -186,135 +195,4 @@ func writeMembers(b *bufio.Writer, list []member, needed string) {
 		}
 		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", m.name, m.kinds, yes, m.doc)
 	}
-}
-
-func referenceHead() string {
-	return `# API
-
-This page is made from the engine's registry of methods; ` + "`go test ./rpc -run TestReference -update`" + ` writes it again.
-
-An engine answers two questions: what shall this call do, and where would a call to this number go. Nodes ask it by
-XML-RPC (<http://xmlrpc.com/spec.md>) over HTTP/1.1:
-
-| path | what |
-|---|---|
-| ` + "`POST " + api.PathRPC + "`" + ` | XML-RPC; ` + "`" + api.PathRPCAlias + "`" + ` is the same |
-| ` + "`POST " + api.PathDialplanTranslate + "`" + ` | ` + "`number.translate`" + ` as a form, for dialplans without an agent |
-
-Metrics, health and profiles are on the engine's second listener: ` + "`/metrics`, `/healthz`, `/readyz`, `/debug/pprof/`" + ` (from the same machine only).
-
-## Try it
-
-With the demo data, where the node ` + "`node1`" + ` has the secret ` + "`demo`" + `:
-
-` + "```sh" + `
-curl -sS --user node1:demo -H 'Content-Type: text/xml' --data-binary @- http://127.0.0.1:4580/RPC2 <<'END'
-<?xml version="1.0"?>
-<methodCall><methodName>number.translate</methodName><params><param><value><struct>
-<member><name>called</name><value><string>08001234567</string></value></member>
-<member><name>caller</name><value><string>+49301112222</string></value></member>
-</struct></value></param></params></methodCall>
-END
-` + "```" + `
-
-` + "```python" + `
-import xmlrpc.client
-
-engine = xmlrpc.client.ServerProxy("http://node1:demo@127.0.0.1:4580/RPC2")
-reply = engine.call.start({"call_id": "node1-1700000000.42", "node": "node1", "channel": "PJSIP/softswitch-00000001",
-                           "caller": "+49301112222", "called": "08001234567"})
-for instruction in reply["instructions"]:
-    print(instruction)
-engine.call.end({"session": reply["session"], "cause": 16, "talk_seconds": 12.5, "answered_at": "2026-04-01T12:00:00Z",
-                 "results": [{"op": "connect", "status": "answer", "target": 0, "cause": 16, "talk_seconds": 12.5}]})
-` + "```" + `
-
-## Who may ask
-
-A node authenticates with each request: by HTTP Basic with its name and secret, or by a client certificate whose common name
-or DNS name is in the table ` + "`node`" + `. Both need TLS, but on a loopback address plain HTTP is served too, and then with the
-secret all the same. A node speaks of its own calls only.
-
-## The life of a call
-
-1. ` + "`call.start`" + ` once, before anything else. The reply has instructions and a session token.
-2. Run the instructions in order. When a ` + "`collect`" + ` or ` + "`connect`" + ` is over and the caller is still there, say what came of
-   them with ` + "`call.report`" + `, and go on with its reply. Most calls never need this.
-3. ` + "`call.end`" + ` when the caller's leg is gone, with the last session, until it is acknowledged.
-
-The engine keeps nothing between two queries: the session token carries the call's state, signed. Any engine over the same
-database goes on with any call.
-
-## Conventions
-
-* A method takes one struct and returns one struct, but for those of ` + "`system`" + ` and ` + "`validator1`" + `. Members that the engine does not know are
-  ignored; a missing or ill-typed one is fault −32602, with its name.
-* Numbers are dialled digits with ` + "`*`" + ` and ` + "`#`" + `, with or without a leading ` + "`+`" + `. Instants are UTC: ` + "`dateTime.iso8601`, or a string" + `
-  in RFC 3339, which keeps milliseconds. Durations are seconds.
-* Replies use XML-RPC's core types only (no ` + "`nil`, no `i8`" + `); absent means unknown or none. What may outgrow 32 bits travels as a string.
-* Every query is answered within the budget (` + DefaultBudget.String() + ` unless set otherwise, from request read to reply written), or with fault 104. ` + "`call.end`" + ` and
-  ` + "`node.register`" + ` wait for the database, up to ` + DefaultEndTimeout.String() + `.
-* A query may be sent again at any time: the same ` + "`call_id`" + ` (or, in a report, the same session) with the same members gets the same answer. An engine remembers its last
-  16,384 answers or so; after that, and on another engine, the answer is decided anew, from the rows of that moment. Which members are the same is what counts, not their
-  order or spelling in XML.
-`
-}
-
-func referenceTail() string {
-	return `
-## HTTP statuses
-
-Results and faults are 200. Any other status means that no query was made of the request, so that an agent can turn to another engine without parsing.
-The connection is closed after it.
-
-| status | when |
-|---|---|
-| 400 | the request is not HTTP, or the body is not what its length or its chunks said |
-| 401 | no credentials, or wrong ones |
-| 404 | no such path |
-| 405 | not POST; ` + "`Allow`" + ` says what is |
-| 408 | the body came too slowly |
-| 411 | neither a Content-Length nor chunks |
-| 413 | a body of more than ` + fmt.Sprint(wire.MaxBody) + ` bytes |
-| 415 | not ` + "`text/xml` or `application/xml`" + ` (the form: not ` + "`application/x-www-form-urlencoded`" + `), or a Content-Encoding |
-| 503 | the engine has no data yet, or sheds load; ` + "`Retry-After`" + ` says when to come back, another engine is better |
-
-## Limits
-
-| what | most |
-|---|---|
-| body | ` + fmt.Sprint(wire.MaxBody) + ` bytes |
-| nesting of values | ` + fmt.Sprint(wire.MaxDepth) + ` |
-| tokens in a document | ` + fmt.Sprint(wire.MaxTokens) + ` |
-| members of a struct | ` + fmt.Sprint(wire.MaxMembers) + ` |
-| a string | ` + fmt.Sprint(wire.MaxString) + ` bytes |
-| calls in a multicall | ` + fmt.Sprint(MaxMulticall) + ` |
-| results in a report | ` + fmt.Sprint(maxResults) + ` |
-| age of a session token | ` + fmt.Sprint(int(DefaultSessionLifetime/time.Hour)) + ` hours (` + "`call.end`" + ` takes older ones) |
-
-Document types, processing instructions and attributes are refused.
-
-## From a dialplan without an agent
-
-` + "`POST " + api.PathDialplanTranslate + "`" + ` takes a form with ` + "`called`" + ` and, if known, ` + "`caller` and `trunk`" + `. It returns one line of ` + "`name=value`" + ` pairs, percent-encoded, which
-Asterisk's ` + "`CURL()` with `CURLOPT(hashcompat)=yes`" + ` makes a hash of:
-
-` + "```" + `
-exten => _X.,1,Set(CURLOPT(hashcompat)=yes)
- same => n,Set(CURLOPT(conntimeout)=1)
- same => n,Set(CURLOPT(httptimeout)=2)
- same => n,Set(CURLOPT(userpwd)=node1:demo)
- same => n,Set(HASH(RM)=${CURL(http://127.0.0.1:4580/dialplan/translate,called=${URIENCODE(${EXTEN})}&caller=${URIENCODE(${CALLERID(num)})})})
- same => n,GotoIf($["${HASH(RM,status)}${HASH(RM,action)}"="OKconnect"]?connect:fallback)
- same => n(connect),Dial(PJSIP/${HASH(RM,number)}@${HASH(RM,trunk)},${HASH(RM,timeout)})
-` + "```" + `
-
-| name | value |
-|---|---|
-| ` + "`status`" + ` | ` + "`OK`, `INVALID` (the form is wrong; `reason` says what) or `UNAVAILABLE` (no answer now). Anything else, or nothing, counts as `UNAVAILABLE`" + ` |
-| ` + "`action`" + ` | as in ` + "`number.translate`" + ` |
-| ` + "`trunk`, `number`, `timeout`, `caller_id`" + ` | connect: the first target |
-| ` + "`cause`" + ` | release: ITU-T Q.850 cause |
-| ` + "`service`, `revision`" + ` | which service, and which config revision decided |
-`
 }

@@ -15,6 +15,8 @@ import (
 
 	"ringmaster/logic"
 	"ringmaster/rpc/api"
+	"ringmaster/rpc/endpoint"
+	"ringmaster/rpc/recent"
 	"ringmaster/rpc/wire"
 )
 
@@ -25,6 +27,7 @@ const (
 	DefaultSessionLifetime = 24 * time.Hour
 	DefaultMaxQueries      = 1_024
 	DefaultMaxEnds         = 1_024
+	DefaultRecentAnswers   = 16_384
 )
 
 // Source gives the snapshot that queries are answered from: nil before the first one is loaded. It is asked once
@@ -83,7 +86,7 @@ type Server struct {
 	methods  []*method
 	byName   map[string]*method
 	metrics  *metrics
-	recent   *recent
+	recent   *recent.Table
 	turns    turns
 	queries  atomic.Int64 // in flight
 	ends     atomic.Int64 // in flight, waiting for the ledger
@@ -111,7 +114,7 @@ func New(c Config) (*Server, error) {
 		maxQueries:      int64(orDefault(c.MaxQueries, DefaultMaxQueries)),
 		maxEnds:         int64(orDefault(c.MaxEnds, DefaultMaxEnds)),
 		engines:         c.Engines,
-		recent:          newRecent(orDefault(c.RecentAnswers, DefaultRecentAnswers)),
+		recent:          recent.New(orDefault(c.RecentAnswers, DefaultRecentAnswers)),
 		byName:          make(map[string]*method),
 	}
 	if s.now == nil {
@@ -148,6 +151,22 @@ func (s *Server) Handler() http.Handler { return s.handler }
 
 // AdminHandler serves the second listener: metrics, health, profiles. It is not for nodes.
 func (s *Server) AdminHandler() http.Handler { return s.admin }
+
+// Listen opens a socket for one of the server's handlers. Connections it refuses are in the server's metrics.
+func (s *Server) Listen(e endpoint.Endpoint) (*endpoint.Service, error) {
+	if e.Logger == nil {
+		e.Logger = s.logger
+	}
+	e.Refused = func(limit string) { s.metrics.connections.WithLabelValues(limit).Inc() }
+	return e.Listen()
+}
+
+func orDefault[T int | time.Duration](given, otherwise T) T {
+	if given == 0 {
+		return otherwise
+	}
+	return given
+}
 
 func (s *Server) routes() []route {
 	return []route{

@@ -10,8 +10,8 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
-	"ringmaster/rpc"
 	"ringmaster/rpc/api"
+	"ringmaster/rpc/endpoint"
 )
 
 // floor serves the bytes it reads on standard input to whoever asks, without looking at what was asked: the same
@@ -37,8 +37,8 @@ func floor() error {
 	protocols.SetHTTP1(true)
 	server := &http.Server{
 		Handler: router, Protocols: protocols, DisableGeneralOptionsHandler: true,
-		ReadHeaderTimeout: rpc.DefaultHeaderTimeout, ReadTimeout: rpc.DefaultReadTimeout,
-		WriteTimeout: rpc.DefaultWriteTimeout, IdleTimeout: rpc.DefaultIdleTimeout,
+		ReadHeaderTimeout: endpoint.DefaultHeaderTimeout, ReadTimeout: endpoint.DefaultReadTimeout,
+		WriteTimeout: endpoint.DefaultWriteTimeout, IdleTimeout: endpoint.DefaultIdleTimeout,
 	}
 	fmt.Printf("http://%s%s\n", listener.Addr(), api.PathRPC)
 	return server.Serve(listener)

@@ -1,4 +1,6 @@
-package rpc
+// Package endpoint serves an http.Handler on a socket within limits: timeouts, caps on connections, TLS, and no plain
+// HTTP beyond the machine by accident. It knows nothing of what is served.
+package endpoint
 
 import (
 	"context"
@@ -40,7 +42,8 @@ type Endpoint struct {
 	HeaderTimeout, ReadTimeout, WriteTimeout, IdleTimeout time.Duration
 	MaxConnections, MaxConnectionsAddress                 int // in all, and from one address (IPv6: one /64)
 
-	Logger *slog.Logger // nil: slog.Default()
+	Refused func(limit string) // told of each connection over a cap: LimitAddress or LimitAll; may be nil
+	Logger  *slog.Logger       // what net/http has to say; nil: slog.Default()
 }
 
 // Service is an Endpoint that listens.
@@ -50,9 +53,12 @@ type Service struct {
 }
 
 // Listen opens the endpoint's socket. Plain HTTP on an address that is not loopback is refused, unless allowed.
-func (s *Server) Listen(e Endpoint) (*Service, error) {
+func (e Endpoint) Listen() (*Service, error) {
 	if e.Logger == nil {
-		e.Logger = s.logger
+		e.Logger = slog.Default()
+	}
+	if e.Refused == nil {
+		e.Refused = func(string) {}
 	}
 	config, err := e.tlsConfig()
 	if err != nil {
@@ -72,7 +78,7 @@ func (s *Server) Listen(e Endpoint) (*Service, error) {
 		all:      orDefault(e.MaxConnections, DefaultMaxConnections),
 		each:     orDefault(e.MaxConnectionsAddress, DefaultMaxConnectionsAddress),
 		open:     make(map[netip.Prefix]int),
-		refused:  func(which string) { s.metrics.connections.WithLabelValues(which).Inc() },
+		refused:  e.Refused,
 	}
 	if config != nil {
 		listener = tls.NewListener(listener, config)
@@ -103,6 +109,9 @@ func (v *Service) Serve() error {
 	}
 	return nil
 }
+
+// Close ends the service and every connection at once.
+func (v *Service) Close() error { return v.server.Close() }
 
 // Shutdown takes no more connections, lets the queries under way finish until ctx ends, and then closes what is
 // left.
@@ -157,10 +166,10 @@ func orDefault[T int | time.Duration](given, otherwise T) T {
 	return given
 }
 
-// Which cap refused a connection: the metric's label.
+// Which cap refused a connection.
 const (
-	capAddress = "address"
-	capAll     = "all"
+	LimitAddress = "address"
+	LimitAll     = "all"
 )
 
 // cappedListener closes connections over its caps at once, instead of leaving them in the kernel's queue: those
@@ -197,9 +206,9 @@ func (l *cappedListener) admit(origin netip.Prefix) string {
 	defer l.mu.Unlock()
 	switch {
 	case l.total >= l.all:
-		return capAll
+		return LimitAll
 	case l.open[origin] >= l.each:
-		return capAddress
+		return LimitAddress
 	}
 	l.total++
 	l.open[origin]++
