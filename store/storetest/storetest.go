@@ -88,12 +88,25 @@ func Options(dir string) postgres.Options {
 // Server starts a server for one test alone, which may kill and freeze it, and stops it at the test's end.
 func Server(t testing.TB) *postgres.Server {
 	t.Helper()
+	return start(t, func(*postgres.Options) {})
+}
+
+// Durable is Server with the settings of production, where a commit waits for the disk: for benchmarks.
+func Durable(t testing.TB) *postgres.Server {
+	t.Helper()
+	return start(t, func(o *postgres.Options) { o.Settings = nil })
+}
+
+func start(t testing.TB, change func(*postgres.Options)) *postgres.Server {
+	t.Helper()
 	dir, err := Dir()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	server, err := postgres.Start(t.Context(), Options(filepath.Join(dir, "pg")))
+	options := Options(filepath.Join(dir, "pg"))
+	change(&options)
+	server, err := postgres.Start(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
