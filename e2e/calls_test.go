@@ -175,7 +175,7 @@ func (s *stack) play(t *testing.T, face string, n int, sc scenario) {
 	if sc.rings != nil {
 		rings = sc.rings(n)
 	}
-	s.checkRings(t, rings, sc.talks, c)
+	s.checkRings(t, rings, sc.talks, tr, c)
 	s.checkTimes(t, tr, c)
 	if sc.check != nil {
 		sc.check(t, s, n, tr, c)
@@ -185,12 +185,15 @@ func (s *stack) play(t *testing.T, face string, n int, sc scenario) {
 	}
 }
 
-// checkRings checks that these phones rang, once each and no other, and that the CDR says so; and with talks that the conversation was as
-// long as the last phone saw it.
-func (s *stack) checkRings(t testing.TB, rings []ring, talks bool, c cdr) {
+// checkRings checks that these phones rang, once each and no other, and that the CDR says so. With talks the conversation
+// is what the last of them saw; else, if the node itself answered the caller (an announcement, digits), what the caller saw of that.
+func (s *stack) checkRings(t testing.TB, rings []ring, talks bool, caller trace, c cdr) {
 	t.Helper()
 	var numbers []string
 	talk := time.Duration(0)
+	if caller.has("200 INVITE") {
+		talk = caller.between(t, "200 INVITE", "BYE")
+	}
 	for i, r := range rings {
 		numbers = append(numbers, r.number)
 		p, isPhone := s.phones[r.trunk]
@@ -209,10 +212,13 @@ func (s *stack) checkRings(t testing.TB, rings []ring, talks bool, c cdr) {
 	if got := c.numbers(); got != strings.Join(numbers, " ") {
 		t.Errorf("the CDR says that %q rang, want %q: %v", got, numbers, c)
 	}
-	if talks == (c.AnsweredAt == nil) && talks {
-		t.Errorf("answered, and the CDR has no answered_at: %v", c)
+	if (c.AnsweredAt != nil) != (talk > 0) {
+		t.Errorf("answered_at and the phones do not agree: %v", c)
 	}
 	near(t, "the CDR's conversation", c.talk(), talk, talkTolerance)
+	if talks && len(c.Legs) > 0 {
+		near(t, "the conversation of the CDR's last leg", time.Duration(c.Legs[len(c.Legs)-1].TalkMS)*time.Millisecond, talk, talkTolerance)
+	}
 }
 
 // checkTimes checks the CDR's start and end against the caller's phone.
@@ -246,7 +252,7 @@ func (s *stack) nodeHangsUp(t *testing.T, face string, n int) {
 	if c.Outcome != "answered" || c.Service != service.name {
 		t.Errorf("CDR %v", c)
 	}
-	s.checkRings(t, []ring{{trunkAnswers, berlin(n)}}, true, c)
+	s.checkRings(t, []ring{{trunkAnswers, berlin(n)}}, true, tr, c)
 	s.checkTimes(t, tr, c)
 	if bye, _ := tr.find("BYE"); bye.at.Sub(answered.at) > 5*time.Second {
 		t.Errorf("the node did not hang up when it was told to\n%v", tr)
@@ -262,7 +268,7 @@ func (s *stack) editBetween(t *testing.T, face string, n int) {
 		from, e164 := s.callerNumber("")
 		tr := s.dial(t, face, dial{From: from, To: service.called, Ends: endsCaller, Wait: 400 * time.Millisecond}).over(t)
 		c := s.cdr(t, e164, 10*time.Second)
-		s.checkRings(t, []ring{want}, true, c)
+		s.checkRings(t, []ring{want}, true, tr, c)
 		s.checkTimes(t, tr, c)
 	}
 	place(ring{trunkAnswers, berlin(n)})

@@ -70,7 +70,7 @@ func (s *stack) wasConversation(t *testing.T, c *call, e164 string, limit time.D
 	if row.Outcome != "answered" || row.Service != "freephone_1" {
 		t.Errorf("want an answered call of freephone_1, got %v", row)
 	}
-	s.checkRings(t, []ring{{trunkAnswers, berlin(1)}}, true, row)
+	s.checkRings(t, []ring{{trunkAnswers, berlin(1)}}, true, tr, row)
 	s.checkTimes(t, tr, row)
 	return row
 }
@@ -141,7 +141,7 @@ func engineRestartedInDialogue(t *testing.T, s *stack, face string) {
 	if row.Outcome != "answered" || row.Service != "vault_3" {
 		t.Errorf("CDR %v\n%v", row, tr)
 	}
-	s.checkRings(t, []ring{{trunkAnswers, second(3)}}, true, row)
+	s.checkRings(t, []ring{{trunkAnswers, second(3)}}, true, tr, row)
 	s.checkTimes(t, tr, row)
 }
 
@@ -192,7 +192,7 @@ func agentFrozenAtEnd(t *testing.T, s *stack, face string) {
 	if row.Outcome != "answered" || row.Service != "freephone_2" {
 		t.Errorf("CDR %v", row)
 	}
-	s.checkRings(t, []ring{{trunkShort, berlin(2)}}, true, row)
+	s.checkRings(t, []ring{{trunkShort, berlin(2)}}, true, tr, row)
 	near(t, "the start in the CDR, after the INVITE,", row.StartedAt.Sub(tr[0].at), 0, time.Second)
 }
 

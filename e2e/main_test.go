@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -98,7 +99,7 @@ func newAddresses(t testing.TB) addresses {
 
 func (a addresses) host(n int) string { return fmt.Sprintf("%s%d", a.prefix, n) }
 
-// eventually waits until check returns nil, and fails the test with its last error after the limit.
+// eventually waits until check returns nil, and fails the test with its last error after the limit, or at once when a process has ended.
 func eventually(t testing.TB, limit time.Duration, what string, check func() error) {
 	t.Helper()
 	deadline := time.Now().Add(limit)
@@ -106,6 +107,9 @@ func eventually(t testing.TB, limit time.Duration, what string, check func() err
 		err := check()
 		if err == nil {
 			return
+		}
+		if errors.Is(err, errEnded) {
+			t.Fatalf("%s: %v", what, err)
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: not within %v: %v", what, limit, err)

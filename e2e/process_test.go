@@ -122,6 +122,9 @@ func (p *process) wait(t testing.TB, limit time.Duration) int {
 	}
 }
 
+// errEnded is under the errors that waiting longer cannot mend.
+var errEnded = errors.New("it has ended")
+
 // ended returns an error when the process has ended, for those who wait for it to do something.
 func (p *process) ended() error {
 	if p.running() {
@@ -131,5 +134,5 @@ func (p *process) ended() error {
 	if len(tail) > 2000 {
 		tail = tail[len(tail)-2000:]
 	}
-	return fmt.Errorf("%s has ended (%v):\n%s", p.name, p.err, tail)
+	return fmt.Errorf("%s: %w (%v):\n%s", p.name, errEnded, p.err, tail)
 }
