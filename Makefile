@@ -10,7 +10,7 @@ FUZZTIME ?= 10s
 BENCHFLAGS ?=
 
 help: ## Say what there is
-	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@sed -nE 's/^([a-z0-9]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
 
 run: build ## Bring up a trial system: Postgres, demo carrier, engine, page
 	bin/ringmaster dev

@@ -15,7 +15,7 @@ import (
 type sqlCommand struct {
 	databaseFlag
 	Command string   `short:"c" env:"-" placeholder:"SQL" help:"Run this and end."`
-	File    string   `short:"f" env:"-" placeholder:"FILE" help:"Run this file and end."`
+	File    string   `short:"f" env:"-" placeholder:"FILE" help:"Run this file, in one transaction, and end."`
 	Rest    []string `arg:"" optional:"" help:"After --, whatever else psql is to be told."`
 }
 
@@ -50,7 +50,7 @@ func (c *sqlCommand) Run() error {
 		arguments = append(arguments, "--command", c.Command)
 	}
 	if c.File != "" {
-		arguments = append(arguments, "--file", c.File)
+		arguments = append(arguments, "--single-transaction", "--file", c.File)
 	}
 	arguments = append(arguments, c.Rest...)
 	if err := syscall.Exec(program, arguments, os.Environ()); err != nil {
