@@ -20,6 +20,13 @@ func (p *numberingPlan) normalise(dialled string) string {
 	return dialled
 }
 
+// Normalise returns the E.164 digits of a number as it was dialled on a trunk, by the trunk's numbering plan. What carries no
+// prefix of the plan (short numbers, service codes) stays as it is.
+func (s *Snapshot) Normalise(trunk, dialled string) string {
+	plan := s.planOf(trunk)
+	return plan.normalise(dialled)
+}
+
 // trunk is a way out of a node, with the numbering plan of what comes in on it.
 type trunk struct {
 	plan numberingPlan

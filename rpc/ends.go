@@ -180,7 +180,8 @@ func (q *query) endFallback(end logic.EndEvent) (cdr logic.CDR, fault *wire.Faul
 	}
 	call := logic.Session{
 		CallID: q.session.CallID, Node: q.session.Node, Channel: q.session.Channel, Trunk: q.session.Trunk,
-		Caller: q.session.Caller, Called: q.session.Called, Dialled: q.session.Called,
+		Caller: q.snapshot.Normalise(q.session.Trunk, q.session.Caller), Called: q.snapshot.Normalise(q.session.Trunk, q.session.Called),
+		Dialled:      q.session.Called,
 		Presentation: q.session.Presentation, StartedAt: started, Revision: q.snapshot.Revision(),
 	}
 	return logic.FallbackCDR(&call, end, q.began), nil
