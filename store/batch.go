@@ -13,11 +13,12 @@ import (
 
 // Limits of a queue of writes.
 const (
-	maxQueue     = 4096                   // writes that may wait; more are refused at once
-	maxBatch     = 256                    // writes that share a transaction
-	writeTimeout = 5 * time.Second        // for a transaction; after that its outcome is unknown and it is done again
-	retryFirst   = 20 * time.Millisecond  // before a failed transaction is done again; doubles
-	retryLast    = 500 * time.Millisecond // at most
+	maxQueue   = 4096                    // writes that may wait; more are refused at once
+	maxBatch   = 256                     // writes that share a transaction
+	writeFirst = 1500 * time.Millisecond // for a transaction; after that its outcome is unknown and it is done again, with twice the time
+	writeLast  = 12 * time.Second        // at most
+	retryFirst = 20 * time.Millisecond   // before a failed transaction is done again; doubles
+	retryLast  = 500 * time.Millisecond  // at most
 )
 
 // ErrQueueFull is in the error for a write that came while maxQueue others waited for Postgres.
@@ -42,12 +43,13 @@ type batcher[T any] struct {
 	name    string
 	queue   chan *waiting[T]
 	write   func(ctx context.Context, items []T) error // all or nothing, and doing it again does nothing
+	reset   func()                                     // drops the connections that are there
 	log     *slog.Logger
 	metrics *metrics
 }
 
 func newBatcher[T any](name string, s *Store, write func(context.Context, []T) error) *batcher[T] {
-	return &batcher[T]{name: name, queue: make(chan *waiting[T], maxQueue), write: write, log: s.log, metrics: s.metrics}
+	return &batcher[T]{name: name, queue: make(chan *waiting[T], maxQueue), write: write, reset: s.pool.Reset, log: s.log, metrics: s.metrics}
 }
 
 // do returns when the write is durable, refused, or the context has ended: then it may or may not become durable.
@@ -111,13 +113,13 @@ func (b *batcher[T]) refuseAll() {
 
 // finish writes a batch, again and again while anybody waits for it.
 func (b *batcher[T]) finish(ctx context.Context, batch []*waiting[T]) {
-	pause := retryFirst
+	pause, patience := retryFirst, writeFirst
 	for try := 0; ; try++ {
 		batch = b.stillThere(batch)
 		if len(batch) == 0 {
 			return
 		}
-		err := b.commit(ctx, batch)
+		err := b.commit(ctx, batch, patience)
 		switch {
 		case err == nil:
 			if try > 0 {
@@ -141,6 +143,9 @@ func (b *batcher[T]) finish(ctx context.Context, batch []*waiting[T]) {
 			return
 		}
 		b.metrics.retries.WithLabelValues(b.name).Inc()
+		if isDead(err) {
+			b.reset()
+		}
 		if try == 0 {
 			b.log.Warn("a write to Postgres failed and is done again", "queue", b.name, "writes", len(batch), "error", err)
 		}
@@ -148,16 +153,16 @@ func (b *batcher[T]) finish(ctx context.Context, batch []*waiting[T]) {
 		case <-time.After(pause/2 + rand.N(pause/2)):
 		case <-ctx.Done():
 		}
-		pause = min(2*pause, retryLast)
+		pause, patience = min(2*pause, retryLast), min(2*patience, writeLast)
 	}
 }
 
-func (b *batcher[T]) commit(ctx context.Context, batch []*waiting[T]) error {
+func (b *batcher[T]) commit(ctx context.Context, batch []*waiting[T], patience time.Duration) error {
 	items := make([]T, len(batch))
 	for i, w := range batch {
 		items[i] = w.item
 	}
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	begun := time.Now()
 	if err := b.write(ctx, items); err != nil {
@@ -192,4 +197,11 @@ func (b *batcher[T]) answer(batch []*waiting[T], err error) {
 func isInvalid(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && (pg.Code[:2] == "22" || pg.Code[:2] == "23")
+}
+
+// isDead reports whether connections that were made before are of no use: this one didn't answer, or it leads to a server that is
+// not the primary any more.
+func isDead(err error) bool {
+	var pg *pgconn.PgError
+	return !errors.As(err, &pg) || pg.Code == "25006" // read_only_sql_transaction
 }

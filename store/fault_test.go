@@ -73,6 +73,22 @@ func TestCDRSurvivesALostConnectionNotStoredAndNotTold(t *testing.T) {
 	oneEach(t, dsn, "warm", "not-stored", "not-told")
 }
 
+// The connections die without a word; new ones work.
+func TestCDRFindsAWayAroundSilentConnections(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	proxy := storetest.NewProxy(t, dsn)
+	l := ledger(t, proxy.DSN())
+	if err := l.End(within(t), finished("warm")); err != nil {
+		t.Fatal(err)
+	}
+	proxy.Silence()
+	if err := <-end(t, l, "silent"); err != nil {
+		t.Fatal(err)
+	}
+	oneEach(t, dsn, "warm", "silent")
+}
+
 func TestCDRSurvivesAKilledBackend(t *testing.T) {
 	t.Parallel()
 	dsn := storetest.Database(t)

@@ -260,6 +260,53 @@ func TestNodesReport(t *testing.T) {
 	}
 }
 
+// Each outcome that logic knows is one that Postgres takes.
+func TestEveryOutcomeIsStored(t *testing.T) {
+	t.Parallel()
+	l := ledger(t, storetest.Database(t))
+	for _, outcome := range []logic.CallOutcome{logic.CallAnswered, logic.CallBusy, logic.CallNoAnswer, logic.CallUnreachable,
+		logic.CallAbandoned, logic.CallReleased, logic.CallContinued, logic.CallFallback} {
+		c := finished(string(outcome))
+		c.Outcome = outcome
+		if err := l.End(within(t), c); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// What the operator's page shows.
+func TestReports(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	mustExec(t, dsn, "INSERT INTO node (node, capacity) VALUES ('n1', 90), ('n2', 80)")
+	s := open(t, dsn)
+	l := s.NewLedger()
+	t.Cleanup(l.Close)
+	early, late := finished("early"), finished("late")
+	late.StartedAt = late.StartedAt.Add(time.Hour)
+	for _, err := range []error{l.End(within(t), late), l.End(within(t), early), l.Heartbeat(within(t), "n1", "b", 3, nil)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	calls, err := s.LastCalls(within(t), 1)
+	if err != nil || len(calls) != 1 || calls[0].CallID != "late" || calls[0].Talk != 42*time.Second {
+		t.Errorf("last calls %+v, %v", calls, err)
+	}
+	nodes, err := s.Nodes(within(t))
+	if err != nil || len(nodes) != 2 || nodes[0].Channels != 3 || nodes[0].LastSeen.IsZero() || nodes[1].Capacity != 80 || !nodes[1].LastSeen.IsZero() {
+		t.Errorf("nodes %+v, %v", nodes, err)
+	}
+	if since, err := s.ServedSince(within(t)); err != nil || !since.IsZero() {
+		t.Errorf("served since %v, %v", since, err)
+	}
+	feed(t, s)
+	await(t, func() bool {
+		since, err := s.ServedSince(within(t))
+		return err == nil && !since.IsZero()
+	})
+}
+
 func TestClosedLedgerRefuses(t *testing.T) {
 	t.Parallel()
 	l := open(t, storetest.Database(t)).NewLedger()

@@ -21,10 +21,11 @@ import (
 
 // Limits on the connections to Postgres.
 const (
-	connectTimeout    = 2 * time.Second  // to open one, and for each of several hosts in the address
-	keepAlive         = 5 * time.Second  // TCP keep-alive probes
-	healthCheckPeriod = 10 * time.Second // between looks at idle connections
-	poolConnections   = 4                // the writers' and one to spare; the feed has its own
+	connectTimeout    = 2 * time.Second        // to open one, and for each of several hosts in the address
+	keepAlive         = 5 * time.Second        // TCP keep-alive probes
+	healthCheckPeriod = 10 * time.Second       // between looks at idle connections
+	pingTimeout       = 500 * time.Millisecond // for a connection that was idle to show that it lives
+	poolConnections   = 4                      // the writers' and one to spare; the feed has its own
 )
 
 // Config says which database, and who asks.
@@ -59,6 +60,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	settings(pc.ConnConfig, "ringmaster "+c.Engine)
 	pc.MaxConns = poolConnections
 	pc.HealthCheckPeriod = healthCheckPeriod
+	pc.PingTimeout = pingTimeout
 	pc.MaxConnLifetimeJitter = time.Minute
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {

@@ -246,7 +246,7 @@ func (c *cluster) initialise(ctx context.Context, bin, template string) error {
 		if err != nil {
 			return err
 		}
-		kept := filepath.Join(template, "initdb-"+version)
+		kept := filepath.Join(template, fmt.Sprintf("initdb-%s-%d", version, initdbOptions))
 		if err := c.copyTree(kept, fresh); err == nil {
 			return os.Rename(fresh, c.data)
 		}
@@ -262,6 +262,9 @@ func (c *cluster) initialise(ctx context.Context, bin, template string) error {
 	}
 	return os.Rename(fresh, c.data)
 }
+
+// initdbOptions counts the changes of initdb's options below, so that no cluster of older ones is copied.
+const initdbOptions = 1
 
 func (c *cluster) initdb(ctx context.Context, bin, dir string) error {
 	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", dir, "-U", Superuser, "--auth=trust",
