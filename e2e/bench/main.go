@@ -4,7 +4,8 @@
 // router and net/http that answers with the same bytes without looking at the question. `ringmaster load` asks each
 // in turn, in rounds. Figures are medians over the rounds, one line each: name, value, unit. Ratios are made inside a
 // round and mean something on any machine; absolute figures are those of this machine, on which servers and
-// generator share the processors. Nothing fails because it is slow.
+// generator share the processors. While others_percent is more than a little, somebody else does too, and times say little.
+// Nothing fails because it is slow.
 package main
 
 import (
@@ -150,13 +151,14 @@ func (b *bench) measure(ctx context.Context, floor, engine10k, engine1m *process
 			if err != nil {
 				return err
 			}
-			say("round %d of %d: %-9s %6.0f queries/s, %5.1f µs of CPU each, p99 %.2f ms (generator %.1f µs)",
-				round+1, b.rounds, p.name, s.PerSecond, s.cpu, s.Latency.P99, s.GeneratorCPU)
+			say("round %d of %d: %-9s %6.0f queries/s, %5.1f µs of CPU each, p99 %.2f ms (generator %.1f µs, others %.0f %%)",
+				round+1, b.rounds, p.name, s.PerSecond, s.cpu, s.Latency.P99, s.GeneratorCPU, s.others*100)
 			closed[p] = append(closed[p], s)
 		}
 	}
 	throughput := func(s sample) float64 { return s.PerSecond }
 	cpu := func(s sample) float64 { return s.cpu }
+	others := func(s sample) float64 { return s.others }
 	half := median(closed[engine10k], throughput) / 2
 	figure("floor_throughput", median(closed[floor], throughput), "queries/s")
 	figure("engine_throughput", median(closed[engine10k], throughput), "queries/s")
@@ -168,6 +170,8 @@ func (b *bench) measure(ctx context.Context, floor, engine10k, engine1m *process
 	figure("engine_1m_cpu_us", median(closed[engine1m], cpu), "us/query")
 	figure("query_cpu_us", difference(closed[engine10k], closed[floor], cpu), "us/query")
 	figure("generator_cpu_us", median(closed[engine10k], func(s sample) float64 { return s.GeneratorCPU }), "us/query")
+
+	figure("others_percent", 100*median(slices.Concat(closed[floor], closed[engine10k], closed[engine1m]), others), "% of the machine")
 
 	if b.profile != "" {
 		if err := b.takeProfile(ctx, engine10k); err != nil {
@@ -182,8 +186,8 @@ func (b *bench) measure(ctx context.Context, floor, engine10k, engine1m *process
 			if err != nil {
 				return err
 			}
-			say("open loop %d of %d: %-9s at %.0f/s: p50 %.2f, p99 %.2f, p99.9 %.2f, max %.1f ms (sent late: p99 %.2f ms)",
-				round+1, b.rounds, p.name, half, s.Latency.P50, s.Latency.P99, s.Latency.P999, s.Latency.Max, s.Delay.P99)
+			say("open loop %d of %d: %-9s at %.0f/s: p50 %.2f, p99 %.2f, p99.9 %.2f, max %.1f ms (sent late: p99 %.2f ms, others %.0f %%)",
+				round+1, b.rounds, p.name, half, s.Latency.P50, s.Latency.P99, s.Latency.P999, s.Latency.Max, s.Delay.P99, s.others*100)
 			open[p] = append(open[p], s)
 		}
 	}
@@ -199,6 +203,7 @@ func (b *bench) measure(ctx context.Context, floor, engine10k, engine1m *process
 	figure("floor_p999_ms", median(open[floor], p999), "ms")
 	figure("p99_over_floor", ratio(open[engine10k], open[floor], p99), "ratio")
 	figure("p999_over_floor", ratio(open[engine10k], open[floor], p999), "ratio")
+	figure("open_others_percent", 100*median(slices.Concat(open[floor], open[engine10k], open[engine1m]), others), "% of the machine")
 	figure("over_budget_ppm", float64(b.refused)/float64(b.asked)*1e6, "ppm")
 	figure("send_delay_p99_ms", median(open[engine10k], func(s sample) float64 { return s.Delay.P99 }), "ms")
 	return nil
@@ -302,6 +307,7 @@ type sample struct {
 	Latency      latency `json:"latency_ms"`
 	Delay        latency `json:"send_delay_ms"`
 	cpu          float64 // µs per query
+	others       float64 // part of the machine that something else used meanwhile, 0 to 1
 }
 
 type latency struct {
@@ -323,14 +329,19 @@ func (b *bench) load(ctx context.Context, p *process, length time.Duration, rate
 	loads++
 	arguments := []string{"load", "--url", p.url, "--node", nodeName, "--called", fmt.Sprintf("%d-%d", firstNumber, firstNumber+numbers-1),
 		"--caller", callers, "--connections", fmt.Sprint(connections), "--duration", length.String(), "--seed", fmt.Sprint(loads), "--json"}
+	environment := []string{"RINGMASTER_SECRET=" + nodeSecret}
 	if rate > 0 {
+		// The generator waits most of the time here. Half of the processors keep its wake-ups off the server's.
 		arguments = append(arguments, "--rate", fmt.Sprintf("%.0f", rate))
+		environment = append(environment, fmt.Sprintf("GOMAXPROCS=%d", max(1, runtime.NumCPU()/2)))
 	}
 	before, err := p.cpu()
 	if err != nil {
 		return s, err
 	}
-	out, failed := run(ctx, []string{"RINGMASTER_SECRET=" + nodeSecret}, b.program(), arguments...)
+	machine, began := machineCPU(), time.Now()
+	out, failed := run(ctx, environment, b.program(), arguments...)
+	machine, took := machineCPU()-machine, time.Since(began)
 	if failed != nil && len(out) == 0 {
 		return s, failed
 	}
@@ -347,6 +358,8 @@ func (b *bench) load(ctx context.Context, p *process, length time.Duration, rate
 	b.refused += s.Answers - s.Connects
 	b.asked += s.Answers
 	s.cpu = float64((after - before).Microseconds()) / float64(s.Answers)
+	own := (s.cpu + s.GeneratorCPU) * float64(s.Answers) * float64(time.Microsecond)
+	s.others = max(0, float64(machine)-own) / float64(took) / float64(runtime.NumCPU())
 	return s, nil
 }
 

@@ -73,6 +73,23 @@ func (p *process) cpu() (time.Duration, error) {
 	return time.Duration(ticks) * (time.Second / 100), nil // USER_HZ is 100 on Linux
 }
 
+// machineCPU is what all processes together have used of the CPU (proc(5), the first line of stat), or 0.
+func machineCPU() time.Duration {
+	stat, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0
+	}
+	line, _, _ := strings.Cut(string(stat), "\n")
+	var ticks int64
+	for i, field := range strings.Fields(line) {
+		// user, nice, system, interrupts (hard and soft); not idle (4) and waiting for disks (5).
+		if n, err := strconv.ParseInt(field, 10, 64); err == nil && i <= 7 && i != 4 && i != 5 {
+			ticks += n
+		}
+	}
+	return time.Duration(ticks) * (time.Second / 100)
+}
+
 // resident is the memory of the process, in bytes.
 func (p *process) resident() (int64, error) {
 	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
