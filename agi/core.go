@@ -64,7 +64,7 @@ func (a *Agent) start(ctx context.Context, q query) step {
 	if ctx.Err() != nil || a.calls.hasEnded(q.CallID) {
 		return a.unavailable(fallbackUnknown, q, errGone)
 	}
-	c := q.newCall(a.boot.current(), a.now())
+	c := q.newCall(a.boot.asterisk(), a.now())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a.calls.put(c)
@@ -129,7 +129,7 @@ func (a *Agent) next(ctx context.Context, q query, got result) step {
 			return a.unavailable(fallbackUnknown, q, errors.New("neither the call nor a session is known"))
 		}
 		// The agent lost the call (its disk, a full table). The session on the channel is enough to go on.
-		c = q.newCall(a.boot.current(), a.now())
+		c = q.newCall(a.boot.asterisk(), a.now())
 		c.Session = q.Session
 		a.calls.put(c)
 	}

@@ -1,6 +1,7 @@
 package agi
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -14,8 +15,8 @@ import (
 
 const stateOutOfService = "out_of_service"
 
-// boot names the start of Asterisk that the live calls belong to. Asterisk writes its pid file when it starts, so the file's time and content
-// name the start. Without a pid file the agent's own start has to do.
+// boot names the start of Asterisk that calls belong to. Asterisk writes its pid file when it starts, so the file's time and content
+// name the start. Without a pid file the agent's own start has to do for the engines.
 type boot struct {
 	pidFile string
 	own     string
@@ -31,30 +32,31 @@ func newBoot(pidFile string) *boot {
 	return &boot{pidFile: pidFile, own: own, last: own}
 }
 
-// current is the id of the present start; while Asterisk is down, that of the last one.
-func (b *boot) current() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+// asterisk is the id of Asterisk's present start; empty when it cannot be told.
+func (b *boot) asterisk() string {
 	if b.pidFile == "" {
-		return b.own
+		return ""
 	}
 	info, err := os.Stat(b.pidFile)
 	if err != nil {
-		return b.last
+		return ""
 	}
 	pid, err := os.ReadFile(b.pidFile)
 	if err != nil || len(pid) == 0 || len(pid) > 16 {
-		return b.last
+		return ""
 	}
-	b.last = fmt.Sprintf("asterisk-%x-%x", info.ModTime().UnixNano(), trimSpace(pid))
-	return b.last
+	return fmt.Sprintf("asterisk-%x-%x", info.ModTime().UnixNano(), bytes.TrimSpace(pid))
 }
 
-func trimSpace(b []byte) []byte {
-	for len(b) > 0 && (b[len(b)-1] == '\n' || b[len(b)-1] == ' ') {
-		b = b[:len(b)-1]
+// current is what the engines are told: the id of Asterisk's start; while it is down, of its last one.
+func (b *boot) current() string {
+	id := b.asterisk()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if id != "" {
+		b.last = id
 	}
-	return b
+	return b.last
 }
 
 // announce registers the node, then sends heartbeats, and registers again whenever Asterisk was started anew. Returns when ctx is done.
@@ -62,7 +64,7 @@ func (a *Agent) announce(ctx context.Context) {
 	registered := ""
 	for {
 		id := a.boot.current()
-		calls := a.calls.live(id, a.now())
+		calls := a.calls.live(a.boot.asterisk(), a.now())
 		method := api.MethodNodeHeartbeat
 		if id != registered {
 			method = api.MethodNodeRegister

@@ -25,7 +25,7 @@ type call struct {
 	mu sync.Mutex
 
 	ID           string        `json:"id"`
-	Boot         string        `json:"boot"` // the start of Asterisk that it belongs to
+	Boot         string        `json:"boot,omitempty"` // the start of Asterisk that it belongs to; empty: unknown
 	Channel      string        `json:"channel"`
 	Trunk        string        `json:"trunk,omitempty"`
 	Caller       string        `json:"caller,omitempty"`
@@ -142,13 +142,14 @@ func (t *table) forget(id string) {
 	}
 }
 
-// live lists the calls of this start of Asterisk, sorted. It forgets those of another start (Asterisk died with them) and those too old to be true.
+// live lists the calls of this start of Asterisk (empty: unknown), sorted. It forgets those of another start, because Asterisk died with them, and those too
+// old to be true.
 func (t *table) live(boot string, now time.Time) []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	ids := make([]string, 0, len(t.calls))
 	for id, c := range t.calls {
-		if c.Boot != boot || now.Sub(c.Began) > maxAge {
+		if c.Boot != boot && c.Boot != "" && boot != "" || now.Sub(c.Began) > maxAge {
 			t.forget(id)
 			continue
 		}
