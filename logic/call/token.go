@@ -1,6 +1,7 @@
 package call
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -120,8 +121,8 @@ func (e *encoder) tooLong() bool {
 
 // Open reads a token into call. For TokenExpired and TokenOtherNode call is filled too (an end of call is accepted late).
 func (k *Keys) Open(token []byte, node string, now time.Time, call *Session) TokenState {
-	if k == nil || len(token) > MaxTokenLength {
-		return TokenInvalid
+	if k == nil || len(token) > MaxTokenLength || bytes.IndexByte(token, '\n') >= 0 || bytes.IndexByte(token, '\r') >= 0 {
+		return TokenInvalid // base64 would skip line ends, and a token has one spelling
 	}
 	var scratch [MaxTokenLength]byte
 	raw, err := k.text.AppendDecode(scratch[:0], token)
