@@ -103,9 +103,7 @@ func (a *Agent) visit(ctx context.Context, conn net.Conn) {
 		return
 	}
 	q := parseQuery(v)
-	// First of all, so that a visit broken off anywhere means the fallback. The reply also proves that the environment has
-	// ended where it seemed to: a caller's name with line breaks in it would show now.
-	if err := ch.set("RINGMASTER_STATUS", statusNone); err != nil {
+	if err := ch.prove(); err != nil {
 		a.visitEnded(q, err)
 		return
 	}

@@ -2,6 +2,8 @@ package agi
 
 import (
 	"bufio"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -56,12 +58,30 @@ func (c *channel) begin() (script, argument string, err error) {
 		}
 		switch name {
 		case "agi_network_script":
-			script = value
+			if script == "" { // the first: Asterisk's, in front of all that a caller can write
+				script = value
+			}
 		case "agi_arg_1":
-			argument = value
+			argument = value // the last: Asterisk's, behind all that a caller can write
 		}
 	}
 	return "", "", fmt.Errorf("environment over %d lines: %w", maxEnvironment, errProtocol)
+}
+
+// prove makes sure that replies are replies: that the environment had ended where it seemed to, and nothing that a caller wrote (a name with line breaks in
+// it) passes for Asterisk's words. Nobody could have written a number before it was drawn.
+func (c *channel) prove() error {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	nonce := hex.EncodeToString(b[:])
+	if err := c.set("RINGMASTER_NONCE", nonce); err != nil {
+		return err
+	}
+	got, err := c.get("RINGMASTER_NONCE")
+	if err == nil && got != nonce {
+		err = fmt.Errorf("a reply that is none: %w", errProtocol)
+	}
+	return err
 }
 
 // line reads one line without its end.
