@@ -16,15 +16,15 @@ import (
 // different softswitches, and the second one's endpoint sets RINGMASTER_FACE for its calls.
 var faces = []string{"CURL", "FastAGI"}
 
+// faceNoFallback is CURL again, from a softswitch whose calls have no fallback trunk.
+const faceNoFallback = "CURL without fallback"
+
 // softswitches are the endpoints that callers of a face come in on.
-var softswitches = map[string]string{"CURL": "softswitch", "FastAGI": "softswitch-agi"}
+var softswitches = map[string]string{"CURL": "softswitch", "FastAGI": "softswitch-agi", faceNoFallback: "softswitch-plain"}
 
 // softswitchHost is the address that callers of a face call from.
 func (s *stack) softswitchHost(face string) string {
-	if face == "FastAGI" {
-		return s.net.host(11)
-	}
-	return s.net.host(10)
+	return s.net.host(map[string]int{"CURL": 10, "FastAGI": 11, faceNoFallback: 12}[face])
 }
 
 // trunkHost is the address of a trunk's phone.
@@ -104,21 +104,24 @@ func (s *stack) configureAsterisk(t testing.TB) {
 	}
 }
 
-// trunks is the pjsip_trunks.conf of the tests: a trunk for each called phone, and the second softswitch.
+// trunks is the pjsip_trunks.conf of the tests: a trunk for each called phone, and the other softswitches.
 func (s *stack) trunks() string {
 	var b strings.Builder
 	for _, name := range []string{trunkAnswers, trunkShort, trunkBusy, trunkSilent, trunkGone} {
 		fmt.Fprintf(&b, "[%[1]s](trunk)\naors = %[1]s\n[%[1]s](trunk-aor)\ncontact = sip:%[2]s:%[3]d\n\n", name, s.trunkHost(name), sipPort)
 	}
-	fmt.Fprintf(&b, `[%[1]s](peer)
+	for face, variable := range map[string]string{"FastAGI": "RINGMASTER_FACE=agi", faceNoFallback: "RINGMASTER_FALLBACK_TRUNK="} {
+		fmt.Fprintf(&b, `[%[1]s](peer)
 context = from-softswitch
 trust_id_inbound = yes
-set_var = RINGMASTER_FACE=agi
+set_var = %[2]s
 
 [%[1]s]
 type = identify
 endpoint = %[1]s
-match = %[2]s
-`, softswitches["FastAGI"], s.softswitchHost("FastAGI"))
+match = %[3]s
+
+`, softswitches[face], variable, s.softswitchHost(face))
+	}
 	return b.String()
 }

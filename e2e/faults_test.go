@@ -33,6 +33,8 @@ var faults = []fault{
 	{"agent killed before the call", agentKilledBefore},
 	{"agent killed in conversation and started again", agentRestartedInConversation},
 	{"agent killed in conversation, started after the call", agentDeadAtEnd},
+	{"agent killed and started again while it rings", agentRestartedWhileItRings},
+	{"agent killed and started again while digits are collected", agentRestartedInDialogue},
 	{"agent frozen at the start", agentFrozenAtStart},
 	{"agent frozen at the end", agentFrozenAtEnd},
 	{"Postgres killed in conversation", postgresKilledInConversation},
@@ -109,8 +111,20 @@ func (s *stack) fallsBack(t *testing.T, face string, repair func()) {
 	s.wasConversation(t, call, e164, 10*time.Second)
 }
 
+// announces places a call that no engine can decide, from a softswitch whose endpoint has no fallback trunk: an announcement before the
+// answer, then a refusal that lets the softswitch try another node.
+func (s *stack) announces(t *testing.T) {
+	t.Helper()
+	from, _ := s.callerNumber("")
+	tr := s.dial(t, faceNoFallback, dial{From: from, To: freephone(1, offices{}).called, Ends: endsRefused}).over(t)
+	if !tr.has("183 INVITE") || !tr.has("5") || tr.has("200 INVITE") {
+		t.Errorf("want 183 and a 5xx\n%v", tr)
+	}
+}
+
 func engineKilledBefore(t *testing.T, s *stack, face string) {
 	s.engine.kill(t)
+	s.announces(t)
 	s.fallsBack(t, face, func() { s.startEngine(t) })
 }
 
@@ -130,12 +144,28 @@ func engineKilledInConversation(t *testing.T, s *stack, face string) {
 }
 
 func engineRestartedInDialogue(t *testing.T, s *stack, face string) {
+	s.brokenInDialogue(t, face, func() {
+		s.engine.kill(t)
+		s.startEngine(t)
+	})
+}
+
+func agentRestartedInDialogue(t *testing.T, s *stack, face string) {
+	s.brokenInDialogue(t, face, func() {
+		s.agent.kill(t)
+		s.startAgent(t)
+	})
+}
+
+// brokenInDialogue breaks something, and mends it, between the prompt and the caller's digits: the dialogue goes on.
+func (s *stack) brokenInDialogue(t *testing.T, face string, breakAndMend func()) {
+	t.Helper()
 	from, e164 := s.callerNumber("")
 	c := s.dial(t, face, dial{From: from, To: vault(3, trunkAnswers).called, Ends: endsCaller, Wait: 3 * time.Second,
 		Digits: []string{"4711#"}, Pause: 2500 * time.Millisecond})
 	c.until(t, "200 INVITE")
-	s.engine.kill(t)
-	s.startEngine(t)
+	time.Sleep(500 * time.Millisecond) // the prompt plays
+	breakAndMend()
 	tr := c.over(t)
 	row := s.cdr(t, e164, recovered)
 	if row.Outcome != "answered" || row.Service != "vault_3" {
@@ -167,6 +197,25 @@ func agentDeadAtEnd(t *testing.T, s *stack, face string) {
 	answeredQuickly(t, c.over(t))
 	s.startAgent(t)
 	s.wasConversation(t, c, e164, recovered)
+}
+
+// agentRestartedWhileItRings kills the agent when it has said what to do and the first phone rings: the node asks the new one what to
+// do when nobody answers.
+func agentRestartedWhileItRings(t *testing.T, s *stack, face string) {
+	service := freephone(4, offices{berlin: trunkSilent, ring: 3})
+	s.insert(t, service)
+	from, e164 := s.callerNumber("")
+	c := s.dial(t, face, dial{From: from, To: service.called, Ends: endsCaller, Wait: time.Second})
+	c.until(t, "180 INVITE")
+	s.agent.kill(t)
+	s.startAgent(t)
+	tr := c.over(t)
+	row := s.cdr(t, e164, recovered)
+	if row.Outcome != "answered" || row.Service != service.name {
+		t.Errorf("CDR %v\n%v", row, tr)
+	}
+	s.checkRings(t, []ring{{trunkSilent, berlin(4)}, {trunkAnswers, second(4)}}, true, tr, row)
+	s.checkTimes(t, tr, row)
 }
 
 func agentFrozenAtStart(t *testing.T, s *stack, face string) {

@@ -26,7 +26,7 @@ const (
 // hours are around now, one whose hours begin later today (or after midnight).
 const carrierRows = `
 INSERT INTO numbering_plan (numbering_plan, country_code, international_prefix, national_prefix) VALUES ('default', '49', '00', '0');
-INSERT INTO trunk (trunk) VALUES ('answers'), ('short'), ('busy'), ('silent'), ('gone'), ('softswitch'), ('softswitch-agi');
+INSERT INTO trunk (trunk) VALUES ('answers'), ('short'), ('busy'), ('silent'), ('gone'), ('softswitch'), ('softswitch-agi'), ('softswitch-plain');
 INSERT INTO prompt (prompt, file) VALUES
     ('closed', 'ss-noservice'), ('enter_code', 'agent-pass'), ('wrong_code', 'beep'), ('goodbye', 'vm-goodbye');
 INSERT INTO area_prefix (prefix, area) VALUES ('4930', 'berlin'), ('4989', 'munich');
