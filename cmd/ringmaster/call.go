@@ -351,7 +351,7 @@ func (d *desk) finish(ctx context.Context, results []logic.Result) error {
 	if err != nil {
 		return err
 	}
-	d.say("The call is over, cause %d (%s), %v of conversation.", d.cause, causeName(d.cause), d.talk)
+	d.say("The call is over, cause %d (%s), %g s of conversation.", d.cause, causeName(d.cause), d.talk.Seconds())
 	d.say("%s", where)
 	return nil
 }

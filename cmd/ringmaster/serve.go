@@ -18,7 +18,7 @@ func (*serveCommand) Help() string {
 	return `Any number of engines run side by side on one Postgres; none keeps anything that would be lost with it. It starts while Postgres is
 away and refuses calls until it has loaded the configuration once; from then on calls without money need Postgres no more.
 
-	export RINGMASTER_DATABASE=postgres://ringmaster_engine@db/ringmaster
+	export RINGMASTER_DATABASE=postgres://ringmaster@db/ringmaster
 	ringmaster migrate
 	ringmaster serve
 	ringmaster serve --listen 10.0.0.5:8443 --certificate engine.pem --key engine.key --client-ca nodes.pem
