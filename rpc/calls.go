@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"bytes"
 	"strconv"
 	"time"
 
@@ -52,7 +53,7 @@ const (
 )
 
 var startMembers = []member{
-	startCallID:       {api.CallID, textKind, true, "The call's name: 1–128 printable ASCII characters, unique for ever. Asterisk's UNIQUEID with a systemname is."},
+	startCallID:       {api.CallID, textKind, true, "The call's name: 1–128 printable ASCII characters, unique for ever. Asterisk's UNIQUEID is, with the node's name as systemname. It may not begin with another node's name and a hyphen."},
 	startNode:         {api.Node, textKind, false, "The node's name; when given, it must be the one that has authenticated."},
 	startChannel:      {api.Channel, textKind, false, "The channel's name on the node, for people: PJSIP/softswitch-00000001."},
 	startCaller:       {api.Caller, textKind, false, "Calling number: up to 32 digits, * or #, with or without a leading +. Empty or absent: unknown."},
@@ -142,7 +143,7 @@ const (
 // string: they live as long as the query.
 func (q *query) bindCall(c *canonical) *wire.Fault {
 	a := &q.args
-	if fault := checkCallID(a[startCallID]); fault != nil {
+	if fault := q.checkCallID(a[startCallID]); fault != nil {
 		return fault
 	}
 	if fault := q.checkNode(a[startNode]); fault != nil {
@@ -177,6 +178,21 @@ func (q *query) bindCall(c *canonical) *wire.Fault {
 	call.CallID, call.Channel, call.Trunk = all[id0:id1], all[channel0:channel1], all[trunk0:trunk1]
 	call.Caller, call.Called = all[caller0:caller1], all[called0:called1]
 	call.Node, call.Presentation = q.node.Name, shown
+	return nil
+}
+
+// checkCallID refuses what is no call id, and one that begins like another node's: Asterisk's UNIQUEID is the node's
+// systemname, a hyphen, and a number.
+func (q *query) checkCallID(v wire.Value) *wire.Fault {
+	b := v.Bytes()
+	if !isWord(b, maxCallID) {
+		return invalid("member call_id: must be 1 to %d printable ASCII characters without spaces, is %s", maxCallID, quoted(b))
+	}
+	if i := bytes.LastIndexByte(b, '-'); i > 0 && string(b[:i]) != q.node.Name {
+		if _, other := q.snapshot.Node(string(b[:i])); other {
+			return &wire.Fault{Code: api.FaultNotYourCall, Message: "member call_id: begins with another node's name"}
+		}
+	}
 	return nil
 }
 

@@ -57,7 +57,7 @@ func endMethod() *method {
 			{api.CallID, textKind, true, "The call that is recorded."},
 			{api.Charges, arrayKind, true, "What was charged; empty when nothing was."},
 		},
-		faults:  []int{api.FaultSessionInvalid, api.FaultNotYourCall, api.FaultOverloaded, api.FaultNotDurable},
+		faults:  []int{api.FaultApplication, api.FaultSessionInvalid, api.FaultNotYourCall, api.FaultOverloaded, api.FaultNotDurable},
 		serve:   (*Server).callEnd,
 		durable: true,
 	}
@@ -100,17 +100,23 @@ func (s *Server) callEnd(q *query, p params) *wire.Fault {
 	return nil
 }
 
-// durably runs a write of the ledger, and says so when it is not durable in time.
+// durably runs a write of the ledger, and says so when it is not durable in time. The writes of a multicall share
+// their time.
 func (q *query) durably(write func(context.Context) error) *wire.Fault {
-	ctx, cancel := context.WithTimeout(q.ctx, q.server.endTimeout)
-	defer cancel()
-	err := write(ctx)
-	q.phase(phaseLedger)
-	if err != nil {
-		q.server.logger.Warn("couldn't make a record durable", "node", q.node.Name, "error", err)
-		return &wire.Fault{Code: api.FaultNotDurable, Message: "could not be made durable now; send it again later"}
+	if q.cancel == nil {
+		q.patience, q.cancel = context.WithTimeout(q.ctx, q.server.endTimeout)
 	}
-	return nil
+	err := write(q.patience)
+	q.phase(phaseLedger)
+	switch {
+	case err == nil:
+		return nil
+	case q.server.inVain != nil && q.server.inVain(err):
+		q.server.logger.Error("couldn't make a record durable, and never will", "node", q.node.Name, "error", err)
+		return &wire.Fault{Code: api.FaultApplication, Message: "can never be made durable as it is; why is in the engine's log"}
+	}
+	q.server.logger.Warn("couldn't make a record durable", "node", q.node.Name, "error", err)
+	return &wire.Fault{Code: api.FaultNotDurable, Message: "could not be made durable now; send it again later"}
 }
 
 // bindEnd reads how the call ended. The bound members stay in q.args.

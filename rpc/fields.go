@@ -31,6 +31,8 @@ const (
 	maxCause        = 127             // Q.850: seven bits
 	maxCallDuration = 366 * 24 * 3600 // seconds
 	maxChannels     = 100_000
+	minYear         = 1970 // of instants: a clock that was never set still counts
+	maxYear         = 2199
 )
 
 // isWord reports whether b is 1 to most printable ASCII characters without spaces.
@@ -88,13 +90,6 @@ func isLine(b []byte, most int) bool {
 	return true
 }
 
-func checkCallID(v wire.Value) *wire.Fault {
-	if b := v.Bytes(); !isWord(b, maxCallID) {
-		return invalid("member call_id: must be 1 to %d printable ASCII characters without spaces, is %s", maxCallID, quoted(b))
-	}
-	return nil
-}
-
 func checkNumber(name string, v wire.Value, needed bool) *wire.Fault {
 	if b := v.Bytes(); (len(b) > 0 || needed) && !isNumber(b) {
 		return invalid("member %s: must be 1 to %d digits, * or #, with or without a leading +, is %s", name, logic.MaxNumberLength, quoted(b))
@@ -136,18 +131,23 @@ func presentation(v wire.Value) (logic.Presentation, *wire.Fault) {
 }
 
 // instant reads a dateTime.iso8601 (UTC) or a string in RFC 3339. Absent is the zero time.
-func instant(name string, v wire.Value) (time.Time, *wire.Fault) {
+func instant(name string, v wire.Value) (t time.Time, fault *wire.Fault) {
 	switch v.Kind() {
 	case wire.DateTime:
-		return v.Time(), nil
+		t = v.Time()
 	case wire.String:
-		t, err := time.Parse(time.RFC3339Nano, v.Text())
-		if err != nil {
-			return time.Time{}, invalid("member %s: must be RFC 3339 such as 2026-04-01T12:00:00Z, is %s", name, quoted(v.Bytes()))
+		var err error
+		if t, err = time.Parse(time.RFC3339Nano, v.Text()); err != nil {
+			return t, invalid("member %s: must be RFC 3339 such as 2026-04-01T12:00:00Z, is %s", name, quoted(v.Bytes()))
 		}
-		return t.UTC(), nil
+		t = t.UTC()
+	default:
+		return t, nil
 	}
-	return time.Time{}, nil
+	if year := t.Year(); year < minYear || year > maxYear {
+		return t, invalid("member %s: must be in the years %d to %d, is %s", name, minYear, maxYear, t.Format(time.RFC3339))
+	}
+	return t, nil
 }
 
 // duration reads seconds as an int or a double and keeps milliseconds. Absent is 0.

@@ -27,7 +27,7 @@ func nodeMethods() []*method {
 			signatures: structSignature(),
 			request:    nodeMembers,
 			reply:      reply,
-			faults:     []int{api.FaultNotYourCall, api.FaultOverloaded, api.FaultNotDurable},
+			faults:     []int{api.FaultApplication, api.FaultNotYourCall, api.FaultOverloaded, api.FaultNotDurable},
 			serve:      (*Server).nodeRegister,
 			durable:    true,
 		},

@@ -28,6 +28,9 @@ type query struct {
 	nested bool // inside a multicall
 	ending bool // counted among the ends in flight, not the queries
 
+	patience context.Context // how long writes of the ledger may take; made for the first one
+	cancel   context.CancelFunc
+
 	body     []byte
 	document wire.Document
 	writer   wire.Writer
@@ -230,6 +233,10 @@ func (q *query) leave() {
 		q.server.queries.Add(-1)
 	}
 	q.ending = false
+	if q.cancel != nil {
+		q.cancel()
+		q.patience, q.cancel = nil, nil
+	}
 }
 
 // finish ends the encoding and counts the answer.

@@ -51,7 +51,7 @@ var faultDocs = []faultDoc{
 	{api.FaultNoSuchMethod, "No such method.", "`system.listMethods` has them."},
 	{api.FaultInvalidParameters, "A member is missing, has the wrong type, or a value outside its grammar. The message names it.", "Mend the client. Nothing was applied."},
 	{api.FaultInternal, "A bug in the engine; it is in its log.", "Ask another engine once, then fall back."},
-	{api.FaultApplication, "The call cannot be served as its script is written; the message says why.", "Tell the operators; fall back."},
+	{api.FaultApplication, "The call cannot be served as its script is written, or a record can never be stored as it is.", "Tell the operators. A call: fall back. A record: keep it aside."},
 	{api.FaultSystem, "Kept for system errors.", "Not sent today."},
 	{api.FaultTransport, "Kept for transport errors.", "Not sent today; the transport's errors are HTTP statuses."},
 	{api.FaultCallIDReused, "This `call_id` (or, in a report, this `session`) came before with other members.", "Mend the client: a `call_id` is unique for ever."},

@@ -63,6 +63,7 @@ type Config struct {
 	MaxQueries      int              // DefaultMaxQueries in flight; new calls are shed at three quarters of it
 	MaxEnds         int              // DefaultMaxEnds in flight, waiting for the ledger
 	RecentAnswers   int              // DefaultRecentAnswers remembered
+	InVain          func(error) bool // whether an error of the ledger says that trying again is in vain; nil: none does
 	Warnings        func() []string  // what is wrong though the engine serves, for /healthz; may be nil
 	Logger          *slog.Logger     // slog.Default()
 }
@@ -75,6 +76,7 @@ type Server struct {
 	now      func() time.Time
 	logger   *slog.Logger
 	warnings func() []string
+	inVain   func(error) bool
 
 	budget          time.Duration
 	endTimeout      time.Duration
@@ -107,7 +109,7 @@ func New(c Config) (*Server, error) {
 		return nil, errors.New("couldn't make the RPC server: a limit is negative")
 	}
 	s := &Server{
-		source: c.Source, ledger: c.Ledger, registry: c.Registry, now: c.Now, logger: c.Logger, warnings: c.Warnings,
+		source: c.Source, ledger: c.Ledger, registry: c.Registry, now: c.Now, logger: c.Logger, warnings: c.Warnings, inVain: c.InVain,
 		budget:          orDefault(c.Budget, DefaultBudget),
 		endTimeout:      orDefault(c.EndTimeout, DefaultEndTimeout),
 		sessionLifetime: orDefault(c.SessionLifetime, DefaultSessionLifetime),

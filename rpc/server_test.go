@@ -1,6 +1,9 @@
 package rpc
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
 	"net/http"
 	"strings"
@@ -129,6 +132,45 @@ func TestAuthentication(t *testing.T) {
 		}
 		if challenge := response.Header.Get("WWW-Authenticate"); (c.want == 401) != strings.HasPrefix(challenge, `Basic realm="ringmaster"`) {
 			t.Errorf("%s: WWW-Authenticate: %q", name, challenge)
+		}
+	}
+}
+
+// A client certificate names its node by its common name or a DNS name. Credentials that are given must be right besides.
+func TestAuthenticationByCertificate(t *testing.T) {
+	t.Parallel()
+	snapshot := compileFixture(t, 1)
+	named := func(common string, dns ...string) *x509.Certificate {
+		return &x509.Certificate{Subject: pkix.Name{CommonName: common}, DNSNames: dns}
+	}
+	for name, c := range map[string]struct {
+		certificate *x509.Certificate
+		verified    bool
+		user        string
+		want        authFailure
+	}{
+		"common name":           {named("node-c.example"), true, "", authGood},
+		"DNS name":              {named("x", "y.example", "node-c.example"), true, "", authGood},
+		"no node's":             {named("x", "y.example"), true, "", authCertificate},
+		"a node's name":         {named(nodeA), true, "", authCertificate},
+		"no name":               {named("", ""), true, "", authCertificate},
+		"not verified":          {named("node-c.example"), false, "", authMissing},
+		"and wrong credentials": {named("node-c.example"), true, nodeA, authCredentials},
+	} {
+		r, err := http.NewRequest(http.MethodPost, "/RPC2", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{c.certificate}}
+		if c.verified {
+			r.TLS.VerifiedChains = [][]*x509.Certificate{{c.certificate}}
+		}
+		if c.user != "" {
+			r.SetBasicAuth(c.user, "wrong")
+		}
+		node, got := authenticate(snapshot, r)
+		if got != c.want || (got == authGood) != (node.Name == "node-c") {
+			t.Errorf("%s: %s as %q, want %s", name, authFailureNames[got], node.Name, authFailureNames[c.want])
 		}
 	}
 }

@@ -120,6 +120,8 @@ func TestEndFallback(t *testing.T) {
 		"bad start":     {members{"started_at": "yesterday"}, "started_at"},
 		"bad end":       {members{"ended_at": "2026-04-01 12:00"}, "ended_at"},
 		"bad answer":    {members{"answered_at": ""}, "answered_at"},
+		"before time":   {members{"answered_at": "0001-01-01T00:00:00Z"}, "answered_at"},
+		"after time":    {members{"ended_at": time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}, "ended_at"},
 		"talk negative": {members{"talk_seconds": -1}, "talk_seconds"},
 		"cause":         {members{"cause": 1000}, "cause"},
 		"hangup source": {members{"hangup_source": "a\nb"}, "hangup_source"},
@@ -136,7 +138,9 @@ func TestEndFallback(t *testing.T) {
 // call.end is acknowledged only when the ledger has it, and may be sent any number of times.
 func TestEndIsDurable(t *testing.T) {
 	t.Parallel()
-	e := startEngine(t, func(c *Config) { c.EndTimeout = 50 * time.Millisecond })
+	e := startEngine(t, func(c *Config) {
+		c.EndTimeout, c.InVain = 50*time.Millisecond, func(err error) bool { return errors.Is(err, errNever) }
+	})
 	session := e.must("call.start", startOf("m-1", "08001"))["session"]
 	end := members{"session": session, "call_id": "m-1", "cause": 16}
 
@@ -167,8 +171,37 @@ func TestEndIsDurable(t *testing.T) {
 	for range 3 {
 		e.must("call.end", end)
 	}
+
+	// What can never be stored is told apart, so that the node does not send it for ever.
+	e.ledger.mu.Lock()
+	e.ledger.fail = errNever
+	e.ledger.mu.Unlock()
+	_, err = e.call("call.end", end)
+	wantFault(t, err, api.FaultApplication)
 	if len(e.ledger.cdrs) != 1 {
 		t.Fatalf("%d CDRs, want 1", len(e.ledger.cdrs))
+	}
+}
+
+var errNever = errors.New("such a record can never be stored")
+
+// A node that names its calls like another node's does not speak of its own calls.
+func TestCallsOfAnotherNode(t *testing.T) {
+	t.Parallel()
+	e := startEngine(t, nil)
+	for _, id := range []string{nodeA + "-1700000000.5", "somebody-1700000000.5", "node-b.1700000000.5", "-x", nodeB, "node-b-1-2"} {
+		e.must("call.start", startOf(id, "08001"))
+	}
+	const id = nodeB + "-1700000000.5"
+	_, err := e.call("call.start", startOf(id, "08001"))
+	wantFault(t, err, api.FaultNotYourCall, "call_id")
+	_, err = e.call("call.end", members{"call_id": id, "called": "08001"})
+	wantFault(t, err, api.FaultNotYourCall, "call_id")
+	if len(e.ledger.cdrs) > 0 {
+		t.Fatal("node A has written a CDR of node B's call")
+	}
+	if _, err := e.callAs(nodeB, secretB, "call.end", members{"call_id": id, "called": "08001"}); err != nil {
+		t.Fatal(err)
 	}
 }
 
