@@ -205,6 +205,24 @@ func TestProblemsComeAndGo(t *testing.T) {
 	await(t, func() bool { return count() == 0 })
 }
 
+// What can't be loaded is said in engine_status, and what was loaded goes on being served.
+func TestFailedLoadIsTold(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	f := feed(t, open(t, dsn))
+	had := f.Revision()
+	mustExec(t, dsn, "INSERT INTO trunk VALUES ('t'); ALTER TABLE subscriber RENAME TO gone")
+	await(t, func() bool {
+		return ask[bool](t, dsn, "SELECT coalesce(error LIKE '%subscriber%', false) FROM engine_status")
+	})
+	if f.Revision() != had {
+		t.Fatalf("serves revision %d", f.Revision())
+	}
+	mustExec(t, dsn, "ALTER TABLE gone RENAME TO subscriber")
+	live(t, f, dsn)
+	await(t, func() bool { return ask[bool](t, dsn, "SELECT error IS NULL FROM engine_status") })
+}
+
 // The connection that listens dies without a word, with an edit in the gap.
 func TestEditIsNotMissedWhenTheConnectionDiesInSilence(t *testing.T) {
 	t.Parallel()

@@ -25,7 +25,8 @@ const (
 	keepAlive         = 5 * time.Second        // TCP keep-alive probes
 	healthCheckPeriod = 10 * time.Second       // between looks at idle connections
 	pingTimeout       = 500 * time.Millisecond // for a connection that was idle to show that it lives
-	poolConnections   = 4                      // the writers' and one to spare; the feed has its own
+	closeTimeout      = 2 * time.Second        // for connections to end properly
+	poolConnections   = 8                      // the writers need two; one that died in silence takes up its place for 15 s more
 )
 
 // Config says which database, and who asks.
@@ -124,5 +125,16 @@ func (s *Store) Check(ctx context.Context) error {
 	return nil
 }
 
-// Close closes the pool. Stop the Feed and the Ledger first.
-func (s *Store) Close() { s.pool.Close() }
+// Close closes the pool. Stop the Feed and the Ledger first. A Postgres that doesn't answer delays it by two seconds at most.
+func (s *Store) Close() {
+	closed := make(chan struct{})
+	go func() {
+		s.pool.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(closeTimeout):
+		s.log.Warn("connections to Postgres were left without a goodbye")
+	}
+}

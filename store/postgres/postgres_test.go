@@ -29,6 +29,9 @@ func shortDir(t *testing.T) string {
 
 func start(t *testing.T, o Options) *Server {
 	t.Helper()
+	if o.Template == "" {
+		o.Template = os.Getenv("TEST_TEMPLATE") // initdb once is enough
+	}
 	s, err := Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -169,7 +172,7 @@ func TestFreezeStopsAnswersAndThawLetsThemGo(t *testing.T) {
 // TestMain lets the test binary be a parent that is killed.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("TEST_PARENT_DIR"); dir != "" {
-		s, err := Start(context.Background(), Options{Dir: dir})
+		s, err := Start(context.Background(), Options{Dir: dir, Template: os.Getenv("TEST_TEMPLATE")})
 		if err != nil {
 			os.Stdout.WriteString("error: " + err.Error() + "\n")
 			os.Exit(1)
@@ -177,7 +180,17 @@ func TestMain(m *testing.M) {
 		os.Stdout.WriteString(strconv.Itoa(s.Pid()) + "\n")
 		select {}
 	}
-	os.Exit(m.Run())
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	template, err := os.MkdirTemp("", "rmpgtemplate")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(template)
+	os.Setenv("TEST_TEMPLATE", template)
+	return m.Run()
 }
 
 func TestServerGoesDownWithAKilledParent(t *testing.T) {
