@@ -237,10 +237,11 @@ func FuzzInstructions(f *testing.F) {
 	f.Add("collect", "", "", "", "a&b", "", "")
 	f.Fuzz(func(t *testing.T, op, trunk, number, callerID, prompt, language, terminator string) {
 		in := instruction{Op: op, Targets: []target{{trunk, number, 10}}, CallerID: callerID, Prompts: []string{prompt}, Language: language, Terminator: terminator, Maximum: 4}
-		if checkInstructions([]instruction{in}) != nil {
+		list := []instruction{in}
+		if checkInstructions(list) != nil {
 			return
 		}
-		c := &call{Pending: []instruction{in}}
+		c := &call{Pending: list}
 		for _, field := range c.step().fields() {
 			if strings.ContainsAny(field[1], "\r\n\x00&,|()${}[]\"'\\;@ <>:=%") {
 				t.Errorf("%s=%q", field[0], field[1])

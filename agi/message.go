@@ -71,8 +71,8 @@ type target struct {
 // errGrammar is under every error of checkInstructions.
 var errGrammar = errors.New("not in the grammar")
 
-// checkInstructions refuses what must not come near a dialplan. The whole list is refused for one bad value:
-// half a list would be another service than the operator meant.
+// checkInstructions refuses what must not come near a dialplan, and leaves each instruction only the members that its op has. The whole list
+// is refused for one bad value: half a list would be another service than the operator meant.
 func checkInstructions(list []instruction) error {
 	if len(list) == 0 || len(list) > maxInstructions {
 		return fmt.Errorf("%d instructions, want 1 to %d: %w", len(list), maxInstructions, errGrammar)
@@ -81,8 +81,26 @@ func checkInstructions(list []instruction) error {
 		if err := list[i].check(); err != nil {
 			return fmt.Errorf("instruction %d: %w", i, err)
 		}
+		list[i] = list[i].own()
 	}
 	return nil
+}
+
+// own is the instruction without members that are another op's: they were not checked.
+func (in *instruction) own() instruction {
+	switch in.Op {
+	case api.OpRelease:
+		return instruction{Op: in.Op, Cause: in.Cause}
+	case api.OpPlay:
+		return instruction{Op: in.Op, Prompts: in.Prompts, Language: in.Language}
+	case api.OpCollect:
+		return instruction{Op: in.Op, Prompts: in.Prompts, Language: in.Language, Minimum: in.Minimum, Maximum: in.Maximum,
+			Terminator: in.Terminator, FirstTimeout: in.FirstTimeout, DigitTimeout: in.DigitTimeout}
+	case api.OpConnect:
+		return instruction{Op: in.Op, Targets: in.Targets, CallerID: in.CallerID, MaximumSeconds: in.MaximumSeconds,
+			WarningSeconds: in.WarningSeconds, FollowOn: in.FollowOn}
+	}
+	return instruction{Op: in.Op}
 }
 
 func (in *instruction) check() error {
