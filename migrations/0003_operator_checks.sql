@@ -152,6 +152,50 @@ CREATE CONSTRAINT TRIGGER check_service_is_complete AFTER INSERT OR UPDATE OF sc
 CREATE CONSTRAINT TRIGGER check_service_is_complete AFTER DELETE ON service_parameter
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION check_service_is_complete();
 
+-- A script's parameters cannot change under the services that follow it.
+CREATE FUNCTION check_script_parameter() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+DECLARE
+    owner label := CASE WHEN TG_OP = 'DELETE' THEN OLD.script ELSE NEW.script END;
+    name  text := CASE WHEN TG_OP = 'DELETE' THEN OLD.parameter ELSE NEW.parameter END;
+    held  script_parameter;
+    other record;
+BEGIN
+    SELECT * INTO held FROM script_parameter WHERE script = owner AND parameter = name;
+    IF NOT FOUND THEN
+        SELECT v.service INTO other FROM service_parameter v JOIN service s USING (service) WHERE s.script = owner AND v.parameter = name LIMIT 1;
+        IF FOUND THEN
+            RAISE EXCEPTION 'parameter "%" of script "%" is in use', name, owner USING
+                ERRCODE = 'foreign_key_violation', TABLE = 'script_parameter', CONSTRAINT = 'parameter_of_a_service_is_one_of_its_script',
+                DETAIL = format('Service %s gives it.', other.service),
+                HINT = 'Delete it from service_parameter in the same transaction.';
+        END IF;
+        RETURN NULL;
+    END IF;
+    IF held.default_value IS NULL THEN
+        SELECT s.service INTO other FROM service s
+        WHERE s.script = owner AND NOT EXISTS (SELECT FROM service_parameter v WHERE v.service = s.service AND v.parameter = name) LIMIT 1;
+        IF FOUND THEN
+            RAISE EXCEPTION 'service "%" lacks: %', other.service, name USING
+                ERRCODE = 'not_null_violation', TABLE = 'script_parameter', CONSTRAINT = 'a_service_gives_every_required_parameter',
+                DETAIL = format('Parameter %s of script %s has no default, and the service follows that script.', name, owner),
+                HINT = 'Give the parameter a default_value, or give it to every service of the script in the same transaction.';
+        END IF;
+    END IF;
+    SELECT v.service, parameter_fault(held.type, v.value) AS fault INTO other
+    FROM service_parameter v JOIN service s USING (service)
+    WHERE s.script = owner AND v.parameter = name AND parameter_fault(held.type, v.value) IS NOT NULL LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION '%', other.fault USING
+            ERRCODE = 'check_violation', TABLE = 'script_parameter', CONSTRAINT = 'value_of_a_parameter_fits_its_type',
+            DETAIL = format('Service %s gives that to parameter %s, which would be of type %s.', other.service, name, held.type),
+            HINT = 'Change the values in service_parameter in the same transaction.';
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION check_script_parameter() IS 'Refuses, at COMMIT, changes of a script''s parameters that its services don''t go along with';
+CREATE CONSTRAINT TRIGGER check_script_parameter AFTER INSERT OR UPDATE OR DELETE ON script_parameter
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION check_script_parameter();
+
 -- A row that a service names in a parameter cannot go away under it. The argument is the parameters' type.
 CREATE FUNCTION check_still_named() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE

@@ -198,6 +198,7 @@ func TestBatchesShareTransactions(t *testing.T) {
 		t.Errorf("%d calls took %d transactions", calls, n)
 	}
 	await(t, func() bool { return depth(t, registry) == 0 })
+	s.NewFeed(time.LoadLocation) // its metrics as well
 	for _, p := range lint(t, registry) {
 		t.Errorf("metric %s: %s", p.Metric, p.Text)
 	}

@@ -67,6 +67,10 @@ func TestBadEditsAreRefusedReadably(t *testing.T) {
 		{"required parameter not given", service, []string{"lacks: second_office", "INSERT INTO service_parameter"}},
 		{"required parameter deleted", `DELETE FROM service_parameter WHERE parameter = 'offices'`, []string{"lacks: offices"}},
 		{"script changed under the parameters", `UPDATE service SET script = 'security_screening' WHERE service = 'acme_hotline'`, []string{"lacks"}},
+		{"required parameter added to a script in use", `INSERT INTO script_parameter VALUES ('freephone', 'colour', 'text')`, []string{"lacks: colour", "default_value"}},
+		{"parameter of a script made required", `UPDATE script_parameter SET default_value = NULL WHERE parameter = 'ring_seconds' AND script = 'freephone'`, []string{"lacks: ring_seconds"}},
+		{"parameter of a script of another type", `UPDATE script_parameter SET type = 'integer' WHERE parameter = 'offices'`, []string{"acme_offices", "not a whole number", "would be of type integer"}},
+		{"parameter of a script deleted", `DELETE FROM script_parameter WHERE parameter = 'offices'`, []string{"is in use", "acme_"}},
 		{"named calendar deleted", `DELETE FROM calendar WHERE calendar = 'office_hours'`, []string{"in use", "acme_freephone.hours"}},
 		{"named list renamed", `UPDATE screening_list SET screening_list = 'c2' WHERE screening_list = 'citybank_codes'`, []string{"in use", "citybank_vault.codes"}},
 		{"short secret", `INSERT INTO node (node) VALUES ('n'); SELECT set_node_secret('n', 'secret')`, []string{"too short", "12"}},
@@ -104,31 +108,35 @@ func TestGoodEditsInOddOrdersGoThrough(t *testing.T) {
 	t.Parallel()
 	dsn := storetest.Database(t)
 	loadDemo(t, dsn)
-	for name, sql := range map[string]string{
-		"service before its parameters' tables": `BEGIN;
+	for _, c := range []struct{ name, sql string }{
+		{"service before its parameters' tables", `BEGIN;
 			INSERT INTO service (service, subscriber, script) VALUES ('x', 'acme', 'freephone');
 			INSERT INTO service_parameter VALUES ('x', 'hours', 'x_hours'), ('x', 'offices', 'acme_offices'), ('x', 'elsewhere', 'acme_share'), ('x', 'second_office', '1@x_trunk,2@office');
 			INSERT INTO calendar VALUES ('x_hours', 'Africa/Windhoek');
 			INSERT INTO trunk VALUES ('x_trunk');
-			COMMIT`,
-		"service of another script": `BEGIN;
+			COMMIT`},
+		{"service of another script", `BEGIN;
 			UPDATE service SET script = 'security_screening' WHERE service = 'acme_hotline';
 			DELETE FROM service_parameter WHERE service = 'acme_hotline';
 			INSERT INTO service_parameter VALUES ('acme_hotline', 'codes', 'citybank_codes'), ('acme_hotline', 'destination', '1@office');
-			COMMIT`,
-		"exits before steps": `BEGIN;
+			COMMIT`},
+		{"exits before steps", `BEGIN;
 			INSERT INTO script VALUES ('mine', 'a');
 			INSERT INTO step_exit VALUES ('mine', 'a', 'done', 'b');
 			INSERT INTO step VALUES ('mine', 'a', 'interact', '{"prompts": ["closed"]}'), ('mine', 'b', 'bcp', '{"action": "release"}');
-			COMMIT`,
-		"rename of a service":    `UPDATE service SET service = 'acme_0800' WHERE service = 'acme_freephone'`,
-		"rename of a script":     `BEGIN; UPDATE script SET script = 'sec' WHERE script = 'security_screening'; COMMIT`,
-		"service with all of it": `BEGIN; DELETE FROM service_number WHERE service = 'citybank_vault'; DELETE FROM service WHERE service = 'citybank_vault'; COMMIT`,
-		"secret":                 `INSERT INTO node (node) VALUES ('n1'); SELECT set_node_secret('n1', 'a long enough secret')`,
-		"session key":            `SELECT rotate_session_key(); SELECT rotate_session_key(); SELECT rotate_session_key()`,
+			COMMIT`},
+		{"rename of a service", `UPDATE service SET service = 'acme_0800' WHERE service = 'acme_freephone'`},
+		{"rename of a script", `BEGIN; UPDATE script SET script = 'sec' WHERE script = 'security_screening'; COMMIT`},
+		{"service with all of it", `BEGIN; DELETE FROM service_number WHERE service = 'citybank_vault'; DELETE FROM service WHERE service = 'citybank_vault'; COMMIT`},
+		{"secret", `INSERT INTO node (node) VALUES ('n1'); SELECT set_node_secret('n1', 'a long enough secret')`},
+		{"required parameter with its values", `BEGIN;
+			INSERT INTO script_parameter VALUES ('freephone', 'colour', 'text');
+			INSERT INTO service_parameter SELECT service, 'colour', 'red' FROM service WHERE script = 'freephone';
+			COMMIT`},
+		{"session key", `SELECT rotate_session_key(); SELECT rotate_session_key(); SELECT rotate_session_key()`},
 	} {
-		if err := exec(t, dsn, sql); err != nil {
-			t.Errorf("%s: %v", name, err)
+		if err := exec(t, dsn, c.sql); err != nil {
+			t.Errorf("%s: %v", c.name, err)
 		}
 	}
 	if n := ask[int](t, dsn, "SELECT count(*) FROM session_key"); n != 2 {
