@@ -36,6 +36,7 @@ type stack struct {
 	postgres *postgres.Server
 	db       *pgxpool.Pool
 	engine   *process
+	other    *process // a second engine
 	agent    *process
 	asterisk *process
 	phones   map[string]*phone
@@ -191,30 +192,40 @@ func (s *stack) serves(host string, revision int64) error {
 	return nil
 }
 
-func (s *stack) startEngine(t testing.TB) { s.engine = s.engineAt(t, "engine", s.engineHost) }
+func (s *stack) startEngine(t testing.TB) {
+	t.Helper()
+	s.engine = s.spawnEngine(t, "engine", s.engineHost)
+	s.ready(t, s.engine, s.engineHost)
+}
 
 // startOtherEngine starts a second engine beside the first. The agent knows of both from its start.
-func (s *stack) startOtherEngine(t testing.TB) { s.engineAt(t, "other-engine", s.otherHost) }
-
-func (s *stack) engineAt(t testing.TB, name, host string) *process {
+func (s *stack) startOtherEngine(t testing.TB) {
 	t.Helper()
-	p := start(t, s.folder, name, nil, made.ringmaster, "serve", "--database", s.database(),
+	s.other = s.spawnEngine(t, "other-engine", s.otherHost)
+	s.ready(t, s.other, s.otherHost)
+}
+
+// spawnEngine starts an engine and does not wait.
+func (s *stack) spawnEngine(t testing.TB, name, host string) *process {
+	t.Helper()
+	return start(t, s.folder, name, nil, made.ringmaster, "serve", "--database", s.database(),
 		"--listen", fmt.Sprintf("%s:%d", host, enginePort), "--admin-listen", fmt.Sprintf("%s:%d", host, adminPort), "--validator")
-	eventually(t, 20*time.Second, name+" is ready", func() error {
+}
+
+// ready waits until an engine answers calls.
+func (s *stack) ready(t testing.TB, p *process, host string) {
+	t.Helper()
+	eventually(t, 20*time.Second, p.name+" is ready", func() error {
 		if err := p.ended(); err != nil {
 			return err
 		}
 		return s.serves(host, 0)
 	})
-	return p
 }
 
 func (s *stack) startAgent(t testing.TB) {
 	t.Helper()
-	s.agent = start(t, s.folder, "agent", []string{"RINGMASTER_AGI_SECRET=" + s.secret}, made.agent, "--node", s.node,
-		"--engine", s.engineURL(), "--engine", s.otherURL(), "--spool", s.spool(),
-		"--http-listen", fmt.Sprintf("%s:%d", s.nodeHost, httpPort), "--agi-listen", fmt.Sprintf("%s:%d", s.nodeHost, agiPort),
-		"--metrics-listen", s.nodeHost+":4575", "--asterisk-pid-file", filepath.Join(s.folder, "run/asterisk.pid"))
+	s.agent = s.spawnAgent(t)
 	for _, port := range []int{httpPort, agiPort} {
 		eventually(t, 10*time.Second, "the agent listens", func() error {
 			if err := s.agent.ended(); err != nil {
@@ -223,6 +234,15 @@ func (s *stack) startAgent(t testing.TB) {
 			return listens("tcp", s.nodeHost, port)
 		})
 	}
+}
+
+// spawnAgent starts the agent and does not wait.
+func (s *stack) spawnAgent(t testing.TB) *process {
+	t.Helper()
+	return start(t, s.folder, "agent", []string{"RINGMASTER_AGI_SECRET=" + s.secret}, made.agent, "--node", s.node,
+		"--engine", s.engineURL(), "--engine", s.otherURL(), "--spool", s.spool(),
+		"--http-listen", fmt.Sprintf("%s:%d", s.nodeHost, httpPort), "--agi-listen", fmt.Sprintf("%s:%d", s.nodeHost, agiPort),
+		"--metrics-listen", s.nodeHost+":4575", "--asterisk-pid-file", filepath.Join(s.folder, "run/asterisk.pid"))
 }
 
 // spool is the folder that the agent and Asterisk share.
