@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/cost"
 	"cel.dev/cel-go/common/env"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
@@ -71,8 +72,23 @@ func Compile(environment *cel.Env, text string, kind *cel.Type) (Expression, err
 	if !checked.OutputType().IsExactType(kind) {
 		return Expression{}, fmt.Errorf("the expression gives %s, it must give %s", checked.OutputType(), kind)
 	}
-	program, err := environment.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(CostLimit))
+	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
+	// What cannot cost more than the limit, whatever its variables hold, need not be counted while a call waits. Counting is
+	// a third of what a condition such as open(hours) takes.
+	if estimate, err := environment.EstimateCost(checked, unknownSizes{}); err != nil || estimate.Max > CostLimit {
+		options = append(options, cel.CostLimit(CostLimit))
+	}
+	program, err := environment.Program(checked, options...)
 	return Expression{text, program}, err
+}
+
+// unknownSizes estimates as CEL itself does, and knows nothing of the length of texts: they may be endless.
+type unknownSizes struct{}
+
+func (unknownSizes) EstimateSize(cost.AstNode) *cost.SizeEstimate { return nil }
+
+func (unknownSizes) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *cost.CallEstimate {
+	return nil
 }
 
 // Evaluate runs the expression. What fails at run time (cost, overflow, division by zero) is an error.
