@@ -54,7 +54,7 @@ func TestFreephoneAllocations(t *testing.T) {
 	if out := call(0); len(out.Instructions) != 1 || out.Instructions[0].Op != logic.OpConnect {
 		t.Fatalf("%+v", out.Instructions)
 	}
-	if n := testing.AllocsPerRun(1000, func() { call(1) }); n > 6 {
+	if n := testing.AllocsPerRun(1000, func() { call(1) }); n > 3 {
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -1,8 +1,9 @@
 // Package logic decides what a call shall do, and why.
 //
-// It holds the call model (Session, Event, Instruction), the scripts of service-independent building blocks
-// (SIBs, ITU-T Q.1213) compiled from operators' rows (Rows → Compile → Snapshot), and the interpreter that
-// walks them (Snapshot.Step). What a call came to at its end is a value too: CDR.
+// It holds the scripts of service-independent building blocks (SIBs, ITU-T Q.1213) compiled from operators' rows
+// (Rows → Compile → Snapshot), and the interpreter that walks them (Snapshot.Step). Its parts have packages of their own
+// below it: the call model with its session, token and CDR (call), the rows as operators wrote them (rows), tables
+// (lookup, prefix), opening hours (calendar) and the expression language (expression). Their types have names here too.
 //
 // It is pure: no clock, no I/O, no context, no logger, no metrics, no randomness. The same snapshot, session,
 // event and instant give the same outcome, on any engine, in a test, in explain and in replay. What it cannot

@@ -34,7 +34,7 @@ func (w *walk) tracing() bool { return w.out.Trace != nil }
 
 // decide adds a decision of the current step.
 func (w *walk) decide(d Decision) {
-	if w.step != nil {
+	if w.step != nil && d.Step == "" {
 		d.Step, d.SIB = w.step.name, w.step.sib
 	}
 	w.out.Trace.Decisions = append(w.out.Trace.Decisions, d)
