@@ -99,6 +99,7 @@ func serveEngine(ctx context.Context, log *slog.Logger, dsn string, f *engineFla
 	server, err := rpc.New(rpc.Config{
 		Source: feed, Ledger: ledger, Registry: registry, Budget: f.Budget, EndTimeout: f.EndTimeout, Validator: validator,
 		Engines: f.Engines, Warnings: func() []string { return configWarnings(feed) }, Logger: log,
+		InVain: func(err error) bool { return errors.Is(err, store.ErrInvalid) },
 	})
 	if err != nil {
 		return err
