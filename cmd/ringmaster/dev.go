@@ -196,7 +196,7 @@ In another terminal:
 
   a call           ringmaster call 08002222222 --caller +49301112222
   why it goes so   ringmaster explain 08001234567 --caller +49301112222
-  a raw query      curl -u %[1]s:%[2]s %[3]s -d called=08002222222 -d caller=+49301112222
+  a raw query      curl -u %[1]s:%[2]s %[3]s -d called=08002222222 --data-urlencode caller=+49301112222
   in Python        python3 -c 'import xmlrpc.client; print(xmlrpc.client.ServerProxy("%[4]s").number.translate({"called": "08002222222"}))'
   the rows         ringmaster sql            (psql -h %[5]s -U postgres %[6]s)
   the page         %[7]s

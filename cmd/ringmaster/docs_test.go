@@ -272,3 +272,30 @@ func TestReaderCanFail(t *testing.T) {
 		t.Errorf("blocks %q, want %q", kinds, want)
 	}
 }
+
+// TestPagesNameWhatExists: links, and file names in backticks, lead somewhere.
+func TestPagesNameWhatExists(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+	path := regexp.MustCompile("`((?:agi|cmd|deploy|docs|e2e|logic|migrations|rpc|store|testdata|web)/[A-Za-z0-9_./*-]+)`")
+	for _, page := range []string{"README.md", "docs/OPERATORS.md", "docs/ARCHITECTURE.md"} {
+		text, err := os.ReadFile(filepath.Join("../..", page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var named []string
+		for _, found := range link.FindAllStringSubmatch(string(text), -1) {
+			named = append(named, filepath.Join(filepath.Dir(page), found[1]))
+		}
+		for _, found := range path.FindAllStringSubmatch(string(text), -1) {
+			named = append(named, found[1])
+		}
+		if len(named) < 3 {
+			t.Errorf("%s names only %d files: is the pattern right?", page, len(named))
+		}
+		for _, name := range named {
+			if files, err := filepath.Glob(filepath.Join("../..", name)); err != nil || len(files) == 0 {
+				t.Errorf("%s names %s, which isn't there", page, name)
+			}
+		}
+	}
+}
