@@ -471,3 +471,22 @@ func TestBootIsAsterisksStart(t *testing.T) {
 		t.Error("two agents, one boot id")
 	}
 }
+
+// TestLostAnswerIsGivenAgain: the agent took a result, wrote it down and was killed before it said what follows. The dialplan tells it again, to the
+// one started again, and hears what it would have heard; a step from further back is nobody's.
+func TestLostAnswerIsGivenAgain(t *testing.T) {
+	e := newScripted(t, nodeReply(dialogue))
+	n := startAgent(t, t.TempDir(), e.URL)
+	expect(t, n.curl(t, "/start", call1), "op", "answer", "step", "1")
+	for range 3 {
+		expect(t, n.curl(t, "/next", call1+"&step=1&op=answer"), "op", "play", "step", "2")
+	}
+	expect(t, n.curl(t, "/next", call1+"&step=2&op=play&playback=SUCCESS"), "op", "collect", "step", "3")
+	expect(t, n.curl(t, "/next", call1+"&step=1&op=answer"), "status", "UNAVAILABLE")
+	for range 2 {
+		expect(t, n.curl(t, "/next", call1+"&step=3&op=collect&read=OK&digits=1234&minimum=4"), "op", "connect", "step", "4", "session", "s2")
+	}
+	if got := len(e.asked(api.MethodCallReport)); got != 1 {
+		t.Errorf("reported %d times", got)
+	}
+}

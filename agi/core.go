@@ -15,6 +15,7 @@ import (
 type step struct {
 	OK      bool
 	Session string // to ride on the channel; empty when it is too long for it
+	Number  int    // counts the steps of a call, from 1
 	instruction
 	Index int    // connect: which target
 	To    target // connect: the target
@@ -73,7 +74,7 @@ func (a *Agent) start(ctx context.Context, q query) step {
 	if a.outOfService.Load() {
 		// The softswitch tries another node on a 503.
 		c.Pending = []instruction{{Op: api.OpRelease, Cause: causeCongestion}}
-		return c.step()
+		return c.nextStep()
 	}
 	r, err := a.asker.ask(ctx, api.MethodCallStart, map[string]any{
 		api.CallID: c.ID, api.Node: a.config.Node, api.Channel: c.Channel, api.Caller: c.Caller, api.Called: c.Called,
@@ -103,12 +104,18 @@ func (a *Agent) take(c *call, q query, r *reply, err error) step {
 		return a.unavailable(fallbackInvalid, q, err)
 	}
 	c.Pending, c.Target = r.Instructions, 0
+	return c.nextStep()
+}
+
+// nextStep hands out the first pending instruction.
+func (c *call) nextStep() step {
+	c.Step++
 	return c.step()
 }
 
-// step is the first pending instruction.
+// step is what was handed out last.
 func (c *call) step() step {
-	s := step{OK: true, instruction: c.Pending[0]}
+	s := step{OK: true, Number: c.Step, instruction: c.Pending[0]}
 	if len(c.Session) <= maxChannelSession {
 		s.Session = c.Session
 	}
@@ -130,13 +137,19 @@ func (a *Agent) next(ctx context.Context, q query, got result) step {
 		}
 		// The agent lost the call (its disk, a full table). The session on the channel is enough to go on.
 		c = q.newCall(a.boot.asterisk(), a.now())
-		c.Session = q.Session
+		c.Session, c.Step = q.Session, got.step
 		a.calls.put(c)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer a.calls.save(c)
 
+	if got.step > 0 && got.step != c.Step && c.Step > 0 {
+		if got.step == c.Step-1 && len(c.Pending) > 0 {
+			return c.step() // it was answered, but the answer did not arrive: the agent was killed
+		}
+		return a.unavailable(fallbackUnknown, q, fmt.Errorf("step %d is told, step %d runs", got.step, c.Step))
+	}
 	if got.Op == api.OpAnswer && got.Status == api.StatusDone {
 		if c.PickedUpAt = got.answeredAt; c.PickedUpAt.IsZero() {
 			c.PickedUpAt = a.now()
@@ -152,13 +165,13 @@ func (a *Agent) next(ctx context.Context, q query, got result) step {
 			got.Target = c.Target
 			if c.Target+1 < len(running.Targets) && triesNext(got.Status) {
 				c.Target++
-				return c.step()
+				return c.nextStep()
 			}
 			if got.Status == api.StatusAnswer && !running.FollowOn {
 				// The conversation was all there was to it; the result goes with the end.
 				c.Results = append(c.Results, got)
 				c.Pending, c.Target = []instruction{{Op: api.OpRelease, Cause: got.Cause}}, 0
-				return c.step()
+				return c.nextStep()
 			}
 		}
 		c.Pending, c.Target = c.Pending[1:], 0
@@ -167,7 +180,7 @@ func (a *Agent) next(ctx context.Context, q query, got result) step {
 	}
 	c.Results = append(c.Results, got)
 	if len(c.Pending) > 0 {
-		return c.step()
+		return c.nextStep()
 	}
 	if c.Session == "" {
 		return a.unavailable(fallbackUnknown, q, errors.New("the call has no session"))

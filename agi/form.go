@@ -25,6 +25,7 @@ const (
 	formPresentation = "presentation" // CALLERID(num-pres)
 	formCalled       = "called"       // EXTEN at the start of the call
 	formSession      = "session"
+	formStep         = "step"        // which step RINGMASTER_GOT answers
 	formOp           = "op"          // the instruction that ran or runs; empty: none
 	formTarget       = "target"      // its target
 	formMinimum      = "minimum"     // its digits at least
@@ -58,7 +59,7 @@ func parseQuery(v url.Values) query {
 
 // parseResult reads what an instruction came to. Of a channel that hung up (ended) only Dial can have come to anything.
 func parseResult(v url.Values, ended bool) (result, error) {
-	r := result{Op: v.Get(formOp)}
+	r := result{Op: v.Get(formOp), step: integer(v.Get(formStep), math.MaxInt32)}
 	switch r.Op {
 	case "":
 		if ended {
@@ -144,7 +145,7 @@ func (s step) fields() [][2]string {
 		followOn = "1"
 	}
 	return [][2]string{
-		{"op", s.Op}, {"session", s.Session},
+		{"op", s.Op}, {"step", number(s.Number)}, {"session", s.Session},
 		{"prompts", strings.Join(s.Prompts, "&")}, {"language", s.Language},
 		{"minimum", number(s.Minimum)}, {"maximum", number(s.Maximum)}, {"terminator", s.Terminator},
 		{"first_timeout", number(s.FirstTimeout)}, {"digit_timeout", number(s.DigitTimeout)},

@@ -198,6 +198,7 @@ type result struct {
 	Target     int           `json:"target,omitempty"`
 	Cause      int           `json:"cause,omitempty"`
 	Talk       time.Duration `json:"talk,omitempty"`
+	step       int           // which step it answers; 0: not said
 	answeredAt time.Time     // answer: when, if Asterisk said so
 }
 

@@ -33,6 +33,7 @@ type call struct {
 	Presentation string        `json:"presentation"`
 	Began        time.Time     `json:"began"` // when the agent first heard of it
 	Session      string        `json:"session,omitempty"`
+	Step         int           `json:"step,omitempty"`        // counts the steps handed to the channel
 	Pending      []instruction `json:"pending,omitempty"`     // the first is the one that runs now
 	Target       int           `json:"target,omitempty"`      // of the connect that runs now
 	Results      []result      `json:"results,omitempty"`     // not reported yet
