@@ -83,6 +83,7 @@ func TestLengths(t *testing.T) {
 		"one over":               {"Content-Length: 65537\r\n\r\n" + strings.Repeat(" ", 65537), []int{413}},
 		"two that differ":        {"Content-Length: " + n + "\r\nContent-Length: 5\r\n\r\n" + list, []int{400}},
 		"list that differs":      {"Content-Length: " + n + ", 5\r\n\r\n" + list, []int{400}},
+		"a long way over":        {"Content-Length: 4194304\r\n\r\n" + strings.Repeat(" ", 4<<20), []int{413}},
 		"chunks over":            {chunked(strings.Repeat(" ", 65537)), []int{413}},
 		"bad chunk length":       {"Transfer-Encoding: chunked\r\n\r\nzz\r\n" + list, []int{400}},
 		"huge chunk":             {"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n" + list, []int{400}},
@@ -386,7 +387,7 @@ func TestShedding(t *testing.T) {
 	}
 
 	e.queries.Add(3)
-	if got, after := status("call.start", startOf("g-2", "08001")); got != 503 || after == "" {
+	if got, after := status("call.start", startOf("g-2", "08001")); got != 503 || after != "1" {
 		t.Errorf("a new call at the cap: %d, Retry-After %q", got, after)
 	}
 	if got, _ := status("call.report", members{"session": session, "results": []any{}}); got != 200 {

@@ -42,13 +42,6 @@ const maxMembers = 16
 // kinds is a set of XML-RPC types.
 type kinds uint16
 
-func kind(of ...wire.Kind) (set kinds) {
-	for _, k := range of {
-		set |= 1 << k
-	}
-	return set
-}
-
 func (set kinds) has(k wire.Kind) bool { return set&(1<<k) != 0 }
 
 // String gives the types' words: "dateTime.iso8601 or string".

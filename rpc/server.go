@@ -224,19 +224,20 @@ func mount(s *Server, routes []route) (http.Handler, error) {
 	return router, nil
 }
 
-// refuse answers a request that never becomes a query, and closes the connection: what is left of its body is not
-// worth reading.
+// refuse answers a request that never becomes a query. It closes the connection, for what is left of the body is not worth
+// reading; but not to shed load, for a new connection costs more than a query.
 func (s *Server) refuse(w http.ResponseWriter, status int, message string) {
 	if c := s.metrics.refusals[status]; c != nil {
 		c.Inc()
 	}
 	h := w.Header()
-	h.Set("Connection", "close")
-	switch status {
-	case http.StatusUnauthorized:
+	if status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", `Basic realm="ringmaster", charset="UTF-8"`)
-	case http.StatusServiceUnavailable:
+	}
+	if status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", "1")
+	} else {
+		h.Set("Connection", "close")
 	}
 	http.Error(w, message, status)
 }

@@ -244,6 +244,14 @@ type cappedConn struct {
 	release func()
 }
 
+// CloseWrite lets net/http end a connection without resetting it, so that a client that is still sending reads why.
+func (c *cappedConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
 func (c *cappedConn) Close() error {
 	c.release()
 	return c.Conn.Close()
