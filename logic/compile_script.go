@@ -33,21 +33,24 @@ func (c *compiler) compileScripts() {
 	for _, row := range c.rows.StepExits {
 		exits[row.Script] = append(exits[row.Script], row)
 	}
+	edit := change(c, "script", &c.snapshot.scripts, c.touched.Scripts)
 	for _, row := range c.rows.Scripts {
+		c.owner = owner{kind: ownerScript, name: row.Script}
 		compiled, problems := c.compileScript(row, parameters[row.Script], steps[row.Script], exits[row.Script])
 		c.tell(problems...)
 		if len(problems) > 0 {
 			compiled = nil
-			if c.previous != nil && c.previous.scripts[row.Script] != nil {
-				last := *c.previous.scripts[row.Script]
+			if lastGood := c.previous.scripts.get(row.Script); lastGood != nil {
+				last := *lastGood
 				last.broken = true
 				compiled = &last
 			}
 		}
 		if compiled != nil {
-			c.snapshot.scripts[row.Script] = compiled
+			edit.set(row.Script, compiled)
 		}
 	}
+	finish(c, "script", edit, &c.snapshot.scripts)
 }
 
 func (c *compiler) compileScript(row ScriptRow, parameters []ScriptParameterRow, steps []StepRow, exits []StepExitRow) (*script, []Problem) {

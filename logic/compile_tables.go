@@ -16,6 +16,8 @@ import (
 const defaultPlan = "default"
 
 func (c *compiler) compilePlans() {
+	c.owner = owner{kind: ownerSmall}
+	c.snapshot.plans, c.snapshot.trunks = make(map[string]numberingPlan), make(map[string]trunk)
 	for _, row := range c.rows.NumberingPlans {
 		c.snapshot.plans[row.NumberingPlan] = numberingPlan{row.CountryCode, row.InternationalPrefix, row.NationalPrefix}
 	}
@@ -37,6 +39,7 @@ func (c *compiler) compilePlans() {
 }
 
 func (c *compiler) compileNodes() {
+	c.snapshot.nodes, c.snapshot.certificates = make(map[string]Node), make(map[string]string)
 	for _, row := range c.rows.Nodes {
 		node := Node{Name: row.Node, CertificateName: row.CertificateName, Capacity: row.Capacity, InService: row.InService}
 		switch len(row.SecretSHA256) {
@@ -76,12 +79,13 @@ func (c *compiler) compileKeys() {
 		return
 	}
 	c.problem("session_key", "", "there is no session key, so no dialogue can be kept: call rotate_session_key")
-	if c.previous != nil && c.previous.keys.Usable() {
+	if c.previous.keys.Usable() {
 		c.snapshot.keys = c.previous.keys
 	}
 }
 
 func (c *compiler) compilePrompts() {
+	c.snapshot.prompts = make(map[string]string)
 	for _, row := range c.rows.Prompts {
 		if !ValidName(row.File, true) {
 			c.problem("prompt", row.Prompt, "file %q is not the name of a sound: 1–64 of a–z, A–Z, 0–9, - and _, with / between folders", row.File)
@@ -92,16 +96,18 @@ func (c *compiler) compilePrompts() {
 }
 
 func (c *compiler) compileAreas() {
+	var names []string
 	indexes := make(map[string]uint32)
 	entries := make([]lookup.Entry, 0, len(c.rows.AreaPrefixes))
 	for _, row := range c.rows.AreaPrefixes {
-		entries = append(entries, lookup.Entry{Key: row.Prefix, Value: intern(&c.snapshot.areaNames, indexes, row.Area)})
+		entries = append(entries, lookup.Entry{Key: row.Prefix, Value: intern(&names, indexes, row.Area)})
 	}
-	var good bool
-	c.snapshot.areas, good = c.table("area_prefix", lookup.Prefix, entries)
-	if !good && c.previous != nil {
+	entries, good := c.usable("area_prefix", "", lookup.Prefix, entries)
+	if !good && c.previous.areas != nil {
 		c.snapshot.areas, c.snapshot.areaNames = c.previous.areas, c.previous.areaNames
+		return
 	}
+	c.snapshot.areas, c.snapshot.areaNames = c.edited("area_prefix", "", lookup.Prefix, nil, entries, nil), names
 }
 
 // intern returns the index of value in values, where it stands once.
@@ -116,14 +122,14 @@ func intern(values *[]string, indexes map[string]uint32, value string) uint32 {
 }
 
 // usable leaves out the entries that cannot be keys, each with a problem of its own; false when there are any.
-func (c *compiler) usable(table, owner, how string, entries []lookup.Entry) (kept []lookup.Entry, good bool) {
+func (c *compiler) usable(table, of, how string, entries []lookup.Entry) (kept []lookup.Entry, good bool) {
 	if how != lookup.Prefix {
 		return entries, true
 	}
 	kept = entries[:0]
 	for _, entry := range entries {
 		if entry.Key != "" && (!ValidNumber(entry.Key) || entry.Key[0] == '+') {
-			c.problem(table, strings.TrimPrefix(owner+"."+entry.Key, "."), "%q is not a prefix: at most %d of 0–9, * and #", entry.Key, MaxNumberLength)
+			c.problem(table, strings.TrimPrefix(of+"."+entry.Key, "."), "%q is not a prefix: at most %d of 0–9, * and #", entry.Key, MaxNumberLength)
 			continue
 		}
 		kept = append(kept, entry)
@@ -140,7 +146,10 @@ func (c *compiler) compileCalendars() {
 	for _, row := range c.rows.CalendarHolidays {
 		holidays[row.Calendar] = append(holidays[row.Calendar], row)
 	}
-	for _, row := range c.rows.Calendars {
+	edit := change(c, "calendar", &c.snapshot.calendars, c.touched.Calendars)
+	for i, row := range c.rows.Calendars {
+		yield(i)
+		c.owner = owner{kind: ownerCalendar, name: row.Calendar}
 		zone, err := c.zones(row.TimeZone)
 		if err != nil {
 			c.problem("calendar", row.Calendar, "time_zone %q is unknown to the engine: %s", row.TimeZone, err)
@@ -182,8 +191,9 @@ func (c *compiler) compileCalendars() {
 			c.problem("calendar", row.Calendar, "%s", err)
 			continue
 		}
-		c.snapshot.calendars[row.Calendar] = table
+		edit.set(row.Calendar, table)
 	}
+	finish(c, "calendar", edit, &c.snapshot.calendars)
 }
 
 func dateOf(t time.Time) calendar.Date {
@@ -211,79 +221,128 @@ func parseWeekdays(bits string) (calendar.Weekdays, bool) {
 	return days, true
 }
 
+// compileLists makes lists of their entries, and edits those of which single entries were touched.
 func (c *compiler) compileLists() {
-	entries := make(map[string][]lookup.Entry)
-	validities := make(map[string][]validity)
+	edit := change(c, "screening_list", &c.snapshot.lists, c.touched.ScreeningLists)
+	entries := make(map[string][]*ScreeningEntryRow)
 	for i := range c.rows.ScreeningEntries {
 		row := &c.rows.ScreeningEntries[i]
-		index := uint32(0)
-		if !row.ValidFrom.IsZero() || !row.ValidTo.IsZero() {
-			bounded := validities[row.ScreeningList]
-			if bounded == nil {
-				bounded = []validity{{}}
-			}
-			index = uint32(len(bounded))
-			validities[row.ScreeningList] = append(bounded, validity{row.ValidFrom, row.ValidTo})
-		}
-		entries[row.ScreeningList] = append(entries[row.ScreeningList], lookup.Entry{Key: row.Entry, Value: index})
+		entries[row.ScreeningList] = append(entries[row.ScreeningList], row)
 	}
-	for _, row := range c.rows.ScreeningLists {
-		usable, good := c.usable("screening_entry", row.ScreeningList, row.Match, entries[row.ScreeningList])
-		if !good {
-			continue // half a list lets in whom the other half keeps out
+	compile := func(was *screeningList, out []string) {
+		if list := c.listWith(was, entries[was.name], out); list != nil {
+			edit.set(was.name, list)
+		} else {
+			edit.drop(was.name)
 		}
-		keys, err := lookup.New(row.Match, usable)
-		if err != nil {
-			c.problem("screening_list", row.ScreeningList, "%s", err)
-			continue
-		}
-		bounded := validities[row.ScreeningList]
-		if bounded == nil {
-			bounded = []validity{{}}
-		}
-		c.snapshot.lists[row.ScreeningList] = &screeningList{row.ScreeningList, keys, bounded}
 	}
+	for i, row := range c.rows.ScreeningLists {
+		yield(i)
+		compile(&screeningList{name: row.ScreeningList, match: row.Match, validity: []validity{{}}}, nil)
+	}
+	for name, out := range keysByTable(c.touched.ScreeningEntries) {
+		if was := c.previous.lists.get(name); was != nil && c.changedOnly("screening_list", name) {
+			compile(was, out)
+		}
+	}
+	finish(c, "screening_list", edit, &c.snapshot.lists)
 }
 
+// keysByTable sorts keys by the table that they are of.
+func keysByTable(keys []EntryKey) map[string][]string {
+	byTable := make(map[string][]string)
+	for _, key := range keys {
+		byTable[key.Table] = append(byTable[key.Table], key.Key)
+	}
+	return byTable
+}
+
+// listWith makes a list of another: rows put in, keys taken out. It returns nil when a row cannot be used, for half a list lets in
+// whom the other half keeps out.
+func (c *compiler) listWith(was *screeningList, rows []*ScreeningEntryRow, out []string) *screeningList {
+	c.owner = owner{kind: ownerList, name: was.name}
+	list := *was
+	put := make([]lookup.Entry, 0, len(rows))
+	for i, row := range rows {
+		yield(i)
+		index := uint32(0)
+		if !row.ValidFrom.IsZero() || !row.ValidTo.IsZero() {
+			index = uint32(len(list.validity))
+			list.validity = append(list.validity, validity{row.ValidFrom, row.ValidTo})
+		}
+		put = append(put, lookup.Entry{Key: row.Entry, Value: index})
+	}
+	put, good := c.usable("screening_entry", list.name, list.match, put)
+	if !good {
+		return nil
+	}
+	list.keys = c.edited("screening_list", list.name, list.match, list.keys, put, out)
+	if list.keys == nil {
+		return nil
+	}
+	return &list
+}
+
+// compileTranslations makes tables of their rows, and edits those of which single rows were touched.
 func (c *compiler) compileTranslations() {
-	type building struct {
-		entries []lookup.Entry
-		values  []string
-		indexes map[string]uint32
-		bad     bool
-	}
-	tables := make(map[string]*building, len(c.rows.TranslationTables))
-	for _, row := range c.rows.TranslationTables {
-		tables[row.TranslationTable] = &building{indexes: make(map[string]uint32)}
-	}
+	edit := change(c, "translation_table", &c.snapshot.translations, c.touched.TranslationTables)
+	rows := make(map[string][]*TranslationRow, len(c.rows.TranslationTables))
 	for i := range c.rows.Translations {
 		row := &c.rows.Translations[i]
-		table := tables[row.TranslationTable]
-		if table == nil {
-			c.problem("translation", row.TranslationTable+"."+row.Key, "translation_table %q does not exist", row.TranslationTable)
-			continue
+		rows[row.TranslationTable] = append(rows[row.TranslationTable], row)
+	}
+	compile := func(was *translationTable, out []string) {
+		if table := c.tableWith(was, rows[was.name], out); table != nil {
+			edit.set(was.name, table)
+		} else {
+			edit.drop(was.name)
 		}
+		delete(rows, was.name)
+	}
+	for i, row := range c.rows.TranslationTables {
+		yield(i)
+		compile(&translationTable{name: row.TranslationTable, match: row.Match}, nil)
+	}
+	if c.whole {
+		for name, of := range rows {
+			c.owner = owner{kind: ownerTranslationTable, name: name}
+			c.problem("translation", name+"."+of[0].Key, "translation_table %q does not exist", name)
+		}
+	}
+	for name, out := range keysByTable(c.touched.Translations) {
+		if was := c.previous.translations.get(name); was != nil && c.changedOnly("translation_table", name) {
+			compile(was, out)
+		}
+	}
+	finish(c, "translation_table", edit, &c.snapshot.translations)
+}
+
+// tableWith makes a translation table of another: rows put in, keys taken out. It returns nil when a row cannot be used.
+func (c *compiler) tableWith(was *translationTable, rows []*TranslationRow, out []string) *translationTable {
+	c.owner = owner{kind: ownerTranslationTable, name: was.name}
+	table := *was
+	indexes := make(map[string]uint32)
+	put := make([]lookup.Entry, 0, len(rows))
+	good := true
+	for i, row := range rows {
+		yield(i)
 		value, reason := c.targetOrText(row.Value, row.Trunk)
 		if reason != "" {
-			c.problem("translation", row.TranslationTable+"."+row.Key, "%s", reason)
-			table.bad = true
+			c.problem("translation", table.name+"."+row.Key, "%s", reason)
+			good = false
 			continue
 		}
-		table.entries = append(table.entries, lookup.Entry{Key: row.Key, Value: intern(&table.values, table.indexes, value)})
+		put = append(put, lookup.Entry{Key: row.Key, Value: intern(&table.values, indexes, value)})
 	}
-	for _, row := range c.rows.TranslationTables {
-		table := tables[row.TranslationTable]
-		usable, good := c.usable("translation", row.TranslationTable, row.Match, table.entries)
-		if !good || table.bad {
-			continue
-		}
-		keys, err := lookup.New(row.Match, usable)
-		if err != nil {
-			c.problem("translation_table", row.TranslationTable, "%s", err)
-			continue
-		}
-		c.snapshot.translations[row.TranslationTable] = &translationTable{row.TranslationTable, keys, table.values}
+	put, usable := c.usable("translation", table.name, table.match, put)
+	if !good || !usable {
+		return nil
 	}
+	table.keys = c.edited("translation_table", table.name, table.match, table.keys, put, out)
+	if table.keys == nil {
+		return nil
+	}
+	return &table
 }
 
 // targetOrText returns the text of a value that may come with a trunk.
@@ -308,7 +367,10 @@ func (c *compiler) compileDistributions() {
 	for _, row := range c.rows.Branches {
 		branches[row.Distribution] = append(branches[row.Distribution], row)
 	}
-	for _, row := range c.rows.Distributions {
+	edit := change(c, "distribution", &c.snapshot.distributions, c.touched.Distributions)
+	for i, row := range c.rows.Distributions {
+		yield(i)
+		c.owner = owner{kind: ownerDistribution, name: row.Distribution}
 		compiled := &distribution{name: row.Distribution, method: row.Method}
 		good := true
 		refuse := func(key, format string, args ...any) {
@@ -349,9 +411,10 @@ func (c *compiler) compileDistributions() {
 			good = false
 		}
 		if good {
-			c.snapshot.distributions[row.Distribution] = compiled
+			edit.set(row.Distribution, compiled)
 		}
 	}
+	finish(c, "distribution", edit, &c.snapshot.distributions)
 }
 
 // join puts all branches' values together, as a connect takes them.

@@ -33,7 +33,6 @@ type Node struct {
 // kept its last good version keeps all of what it was compiled with.
 type Snapshot struct {
 	revision int64
-	sizes    map[string]int
 
 	plans         map[string]numberingPlan
 	trunks        map[string]trunk
@@ -42,14 +41,15 @@ type Snapshot struct {
 	keys          *Keys
 	areas         *lookup.Table // E.164 prefix → index into areaNames
 	areaNames     []string
-	calendars     map[string]*calendarTable
-	lists         map[string]*screeningList
-	translations  map[string]*translationTable
-	distributions map[string]*distribution
 	prompts       map[string]string // prompt → file
-	scripts       map[string]*script
-	services      map[string]*service
+	calendars     registry[calendarTable]
+	lists         registry[screeningList]
+	translations  registry[translationTable]
+	distributions registry[distribution]
+	scripts       registry[script]
+	services      registry[service]
 	numbers       numberTable
+	problems      problems
 }
 
 // Revision is the config version that the snapshot was made of.
@@ -73,48 +73,58 @@ func (s *Snapshot) NodeByCertificate(name string) (Node, bool) {
 // Keys are the session keys in force.
 func (s *Snapshot) Keys() *Keys { return s.keys }
 
-// Sizes counts what the snapshot holds, by table, for metrics and the operator's page. Not to be changed.
-func (s *Snapshot) Sizes() map[string]int { return s.sizes }
+// Sizes counts what the snapshot holds, by table, for metrics and the operator's page.
+func (s *Snapshot) Sizes() map[string]int {
+	sizes := map[string]int{
+		"node": len(s.nodes), "trunk": len(s.trunks), "prompt": len(s.prompts), "area_prefix": s.areas.Len(),
+		"calendar": s.calendars.size(), "screening_list": s.lists.size(), "translation_table": s.translations.size(),
+		"distribution": s.distributions.size(), "script": s.scripts.size(), "service": s.services.size(),
+		"service_number": s.numbers.exact.Len() + s.numbers.ranges.Len(),
+	}
+	for _, list := range s.lists.items {
+		if list != nil {
+			sizes["screening_entry"] += list.keys.Len()
+		}
+	}
+	for _, table := range s.translations.items {
+		if table != nil {
+			sizes["translation"] += table.keys.Len()
+		}
+	}
+	for _, script := range s.scripts.items {
+		if script != nil {
+			sizes["step"] += len(script.steps)
+		}
+	}
+	return sizes
+}
 
 // Scripts lists the scripts' names in order: the fixed label set of call metrics.
 func (s *Snapshot) Scripts() []string {
-	names := make([]string, 0, len(s.scripts))
-	for name := range s.scripts {
-		names = append(names, name)
+	names := make([]string, 0, s.scripts.size())
+	for _, script := range s.scripts.items {
+		if script != nil {
+			names = append(names, script.name)
+		}
 	}
 	slices.Sort(names)
 	return names
 }
 
-// service is an instance of a script, with its parameters looked up.
-type service struct {
-	name       string
-	subscriber string
-	language   string
-	active     bool
-	script     *script // nil: it has never compiled; it only keeps its numbers
-	slots      []slot  // by index of script.parameters
-}
-
-// slot is a parameter's value: as text, and as the thing it names.
-type slot struct {
-	text   string
-	object any // *translationTable, *screeningList, *calendarTable, *distribution; string (sound file) for a prompt; int64 for an integer
-}
-
-// numberTable finds the service of a called number: an exact number goes before any range.
+// numberTable leads a called number to the index of its service: an exact number goes before any range.
 type numberTable struct {
-	exact    *lookup.Table
-	ranges   *lookup.Table
-	services []*service
+	exact  *lookup.Table
+	ranges *lookup.Table
 }
 
-func (t *numberTable) find(digits string) (found *service, length int, exact bool) {
-	if index, length, ok := t.exact.Find(digits); ok {
-		return t.services[index], length, true
+// serviceOf finds the service of a called number, and how many of its digits decided.
+func (s *Snapshot) serviceOf(digits string) (found *service, length int, exact bool) {
+	index, length, exact := s.numbers.exact.Find(digits)
+	if !exact {
+		var ok bool
+		if index, length, ok = s.numbers.ranges.Find(digits); !ok {
+			return nil, 0, false
+		}
 	}
-	if index, length, ok := t.ranges.Find(digits); ok {
-		return t.services[index], length, false
-	}
-	return nil, 0, false
+	return s.services.items[index], length, exact
 }

@@ -70,7 +70,7 @@ func (w *walk) start() {
 		w.decide(Decision{Table: "numbering_plan", Key: w.snapshot.planName(call.Trunk),
 			Reason: fmt.Sprintf("%s was dialled, that is %s in E.164", call.Dialled, call.Called)})
 	}
-	found, length, exact := w.snapshot.numbers.find(call.Called)
+	found, length, exact := w.snapshot.serviceOf(call.Called)
 	if found == nil {
 		if w.tracing() {
 			w.decide(Decision{Table: "service_number", Reason: call.Called + " belongs to no service, and no range holds it"})
@@ -147,7 +147,7 @@ func (w *walk) waitingStep() *step {
 	if w.call.Step == "" {
 		return nil
 	}
-	w.service = w.snapshot.services[w.call.Service]
+	w.service = w.snapshot.services.get(w.call.Service)
 	if w.service == nil {
 		w.lost("service %q was deleted during the call", w.call.Service)
 		return nil

@@ -18,6 +18,7 @@ type calendarTable struct {
 // screeningList is a set of digits or words, exact or by prefix, each with a validity.
 type screeningList struct {
 	name     string
+	match    string
 	keys     *lookup.Table
 	validity []validity // by the key's value; index 0: always
 }
@@ -31,6 +32,7 @@ func (v validity) holds(now time.Time) bool {
 // translationTable maps keys to values, exact or by longest prefix.
 type translationTable struct {
 	name   string
+	match  string
 	keys   *lookup.Table
 	values []string // targets as number@trunk
 }

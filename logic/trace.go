@@ -72,7 +72,7 @@ func (w *walk) traceNumber(found *service, length int, exact bool) {
 		if exact {
 			why = "the exact number goes first"
 		}
-		d.Beaten = append(d.Beaten, fmt.Sprintf("range %s* of service %s: %s", called[:match.Length], w.snapshot.numbers.services[match.Value].name, why))
+		d.Beaten = append(d.Beaten, fmt.Sprintf("range %s* of service %s: %s", called[:match.Length], w.snapshot.services.items[match.Value].name, why))
 	}
 	w.decide(d)
 }
