@@ -64,6 +64,7 @@ func fail(err error) {
 }
 
 type bench struct {
+	loads              uint64 // runs of the generator so far: the next one draws other numbers
 	rounds             int
 	length, openLength time.Duration // of one measurement, closed and open loop
 	microTime          string        // -benchtime of the small benchmarks
@@ -319,8 +320,6 @@ type latency struct {
 	Max  float64 `json:"max"`
 }
 
-var loads uint64
-
 // load asks a server for a while: closed loop, or at a rate. Answers that came too late for the budget are counted, for
 // time is never an error here; but when most answers are no connect, what is measured is not what it says.
 func (b *bench) load(ctx context.Context, p *process, length time.Duration, rate float64) (s sample, err error) {
@@ -328,9 +327,9 @@ func (b *bench) load(ctx context.Context, p *process, length time.Duration, rate
 	if p.name == "engine1m" {
 		numbers = large
 	}
-	loads++
+	b.loads++
 	arguments := []string{"load", "--url", p.url, "--node", nodeName, "--called", fmt.Sprintf("%d-%d", firstNumber, firstNumber+numbers-1),
-		"--caller", callers, "--connections", fmt.Sprint(connections), "--duration", length.String(), "--seed", fmt.Sprint(loads), "--json"}
+		"--caller", callers, "--connections", fmt.Sprint(connections), "--duration", length.String(), "--seed", fmt.Sprint(b.loads), "--json"}
 	environment := []string{"RINGMASTER_SECRET=" + nodeSecret}
 	if rate > 0 {
 		// The generator waits most of the time here. Half of the processors keep its wake-ups off the server's.
