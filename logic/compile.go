@@ -141,13 +141,13 @@ func (c *compiler) compileNumbers() {
 	}
 	numbers := &c.snapshot.numbers
 	ranges, _ = c.usable("service_number", "", lookup.Prefix, ranges)
-	numbers.exact = c.edited("service_number", "", lookup.Exact, numbers.exact, exact, exactOut)
-	numbers.ranges = c.edited("service_number", "", lookup.Prefix, numbers.ranges, ranges, rangesOut)
+	numbers.exact, _ = c.edited("service_number", "", lookup.Exact, numbers.exact, exact, exactOut)
+	numbers.ranges, _ = c.edited("service_number", "", lookup.Prefix, numbers.ranges, ranges, rangesOut)
 }
 
-// edited makes a table of entries, or edits the one that was.
-func (c *compiler) edited(table, key, match string, was *lookup.Table, put []lookup.Entry, out []string) *lookup.Table {
-	made := was
+// edited makes a table of entries, or edits the one that was. It never returns nil: what cannot be made is told of, and stays as it was.
+func (c *compiler) edited(table, key, match string, was *lookup.Table, put []lookup.Entry, out []string) (made *lookup.Table, good bool) {
+	made = was
 	var err error
 	switch {
 	case was == nil:
@@ -155,9 +155,13 @@ func (c *compiler) edited(table, key, match string, was *lookup.Table, put []loo
 	case len(put) > 0 || len(out) > 0:
 		made, err = was.With(put, out)
 	}
-	if err != nil { // keys are primary keys and were checked: a wrong match, or a bug in the loading of rows
-		c.problem(table, key, "%s", err)
-		return was
+	if err == nil {
+		return made, true
 	}
-	return made
+	// Keys are primary keys and were checked: a wrong match, or a bug in the loading of rows.
+	c.problem(table, key, "%s", err)
+	if was == nil {
+		was = new(lookup.Table)
+	}
+	return was, false
 }

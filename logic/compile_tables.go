@@ -107,7 +107,8 @@ func (c *compiler) compileAreas() {
 		c.snapshot.areas, c.snapshot.areaNames = c.previous.areas, c.previous.areaNames
 		return
 	}
-	c.snapshot.areas, c.snapshot.areaNames = c.edited("area_prefix", "", lookup.Prefix, nil, entries, nil), names
+	c.snapshot.areas, _ = c.edited("area_prefix", "", lookup.Prefix, nil, entries, nil)
+	c.snapshot.areaNames = names
 }
 
 // intern returns the index of value in values, where it stands once.
@@ -276,8 +277,7 @@ func (c *compiler) listWith(was *screeningList, rows []*ScreeningEntryRow, out [
 	if !good {
 		return nil
 	}
-	list.keys = c.edited("screening_list", list.name, list.match, list.keys, put, out)
-	if list.keys == nil {
+	if list.keys, good = c.edited("screening_list", list.name, list.match, list.keys, put, out); !good {
 		return nil
 	}
 	return &list
@@ -338,8 +338,7 @@ func (c *compiler) tableWith(was *translationTable, rows []*TranslationRow, out 
 	if !good || !usable {
 		return nil
 	}
-	table.keys = c.edited("translation_table", table.name, table.match, table.keys, put, out)
-	if table.keys == nil {
+	if table.keys, good = c.edited("translation_table", table.name, table.match, table.keys, put, out); !good {
 		return nil
 	}
 	return &table
