@@ -27,9 +27,12 @@ func (s *stack) softswitchHost(face string) string {
 	return s.net.host(map[string]int{"CURL": 10, "FastAGI": 11, faceNoFallback: 12}[face])
 }
 
+// trunks are all endpoints of called phones.
+var trunks = []string{trunkAnswers, trunkShort, trunkBusy, trunkSilent, trunkGone, trunkOffice}
+
 // trunkHost is the address of a trunk's phone.
 func (s *stack) trunkHost(trunk string) string {
-	for i, name := range []string{trunkAnswers, trunkShort, trunkBusy, trunkSilent, trunkGone} {
+	for i, name := range trunks {
 		if name == trunk {
 			return s.net.host(20 + i)
 		}
@@ -107,7 +110,7 @@ func (s *stack) configureAsterisk(t testing.TB) {
 // trunks is the pjsip_trunks.conf of the tests: a trunk for each called phone, and the other softswitches.
 func (s *stack) trunks() string {
 	var b strings.Builder
-	for _, name := range []string{trunkAnswers, trunkShort, trunkBusy, trunkSilent, trunkGone} {
+	for _, name := range trunks {
 		fmt.Fprintf(&b, "[%[1]s](trunk)\naors = %[1]s\n[%[1]s](trunk-aor)\ncontact = sip:%[2]s:%[3]d\n\n", name, s.trunkHost(name), sipPort)
 	}
 	for face, variable := range map[string]string{"FastAGI": "RINGMASTER_FACE=agi", faceNoFallback: "RINGMASTER_FALLBACK_TRUNK="} {

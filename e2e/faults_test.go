@@ -43,6 +43,7 @@ var faults = []fault{
 }
 
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	for _, f := range faults {
 		for i, face := range faces {
 			t.Run(face+"/"+f.name, func(t *testing.T) {

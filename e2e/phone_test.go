@@ -228,8 +228,15 @@ const (
 // phone starts a called phone at a host of its own, port 5060.
 func (s *stack) phone(t testing.TB, name, host, behaviour string, ring, talk time.Duration) *phone {
 	t.Helper()
+	return s.phoneBy(t, name, host, behaviour, ring, talk, nil)
+}
+
+// phoneBy starts one at which some numbers behave otherwise: regular expressions of numbers, by behaviour.
+func (s *stack) phoneBy(t testing.TB, name, host, behaviour string, ring, talk time.Duration, numbers map[string]string) *phone {
+	t.Helper()
 	scenario := filepath.Join(s.folder, name+".xml")
-	writeScenario(t, scenario, "uas.xml", map[string]any{"Behaviour": behaviour, "Ring": ring.Milliseconds(), "Talk": talk.Milliseconds()})
+	writeScenario(t, scenario, "uas.xml", map[string]any{"Behaviour": behaviour, "Ring": ring.Milliseconds(), "Talk": talk.Milliseconds(),
+		"Numbers": numbers})
 	p, messages := s.sipp(t, "phone-"+name, scenario, host, 5060, 20000)
 	eventually(t, 10*time.Second, name+" listens", func() error {
 		if err := p.ended(); err != nil {

@@ -14,6 +14,7 @@ const (
 	trunkBusy    = "busy"    // 486
 	trunkSilent  = "silent"  // rings for ever
 	trunkGone    = "gone"    // nobody listens there
+	trunkOffice  = "office"  // the demo carrier's: behaves by number, as the transcript says that is played
 )
 
 // Calendars of the tests, made around the time of the test.

@@ -60,6 +60,16 @@ var stacks = make(chan struct{}, 4)
 // newEngine starts Postgres with the rows of these services, and an engine on it.
 func newEngine(t *testing.T, services []service) *stack {
 	t.Helper()
+	rows := []string{carrierRows}
+	for _, v := range services {
+		rows = append(rows, v.rows)
+	}
+	return newEngineWith(t, rows)
+}
+
+// newEngineWith starts Postgres with operators' rows, and an engine on it.
+func newEngineWith(t *testing.T, rows []string) *stack {
+	t.Helper()
 	stacks <- struct{}{}
 	t.Cleanup(func() { <-stacks })
 	began := time.Now()
@@ -81,10 +91,9 @@ func newEngine(t *testing.T, services []service) *stack {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.db.Close)
-	s.edit(t, carrierRows)
 	s.edit(t, "INSERT INTO node (node) VALUES ('"+s.node+"'); SELECT set_node_secret('"+s.node+"', '"+s.secret+"')")
-	for _, v := range services {
-		s.edit(t, v.rows)
+	for _, sql := range rows {
+		s.edit(t, sql)
 	}
 	s.startEngine(t)
 	return s
