@@ -169,15 +169,16 @@ func (c *channel) run(s step) (result, error) {
 		return result{}, fmt.Errorf("RINGMASTER_GOT: %w", err)
 	}
 	got, err := parseResult(v, false)
-	if err == nil && got.Status == api.StatusHangup {
-		err = errHungUp
+	if err == nil && (got.Status == api.StatusHangup || got.step != s.Number) {
+		err = errHungUp // and the subroutine did not get to its end
 	}
 	return got, err
 }
 
 // leave puts the step on the channel, the status last: it means that the rest is whole.
 func (c *channel) leave(s step, status string) error {
-	list := [][2]string{{"RINGMASTER_GOT", ""}}
+	// RINGMASTER_GOT stays: should the agent be killed now, the dialplan tells it once more, and its step number says what to do.
+	var list [][2]string
 	for _, f := range s.fields() {
 		if f[0] != "status" && f[0] != "session" {
 			list = append(list, [2]string{"HASH(RM," + f[0] + ")", f[1]})

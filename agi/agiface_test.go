@@ -97,7 +97,7 @@ func TestAGIDialogue(t *testing.T) {
 			t.Errorf("%s with %v", op, a.variables)
 		}
 		a.variables["RINGMASTER_GOT"] = map[string]string{
-			"answer": "&op=answer&answered=1700000001.5", "play": "&op=play&playback=SUCCESS", "collect": "&op=collect&minimum=4&read=OK&digits=1234",
+			"answer": "&step=1&op=answer&answered=1700000001.5", "play": "&step=2&op=play&playback=SUCCESS", "collect": "&step=3&op=collect&minimum=4&read=OK&digits=1234",
 		}[op]
 		return subComplete
 	}
@@ -139,7 +139,7 @@ func TestAGIHangup(t *testing.T) {
 					if op == at {
 						return hangup
 					}
-					a.variables["RINGMASTER_GOT"] = "&op=" + op + "&playback=SUCCESS"
+					a.variables["RINGMASTER_GOT"] = "&step=" + a.variables["HASH(RM,step)"] + "&op=" + op + "&playback=SUCCESS"
 					return subComplete
 				})
 				if a.variables["RINGMASTER_STATUS"] == statusOK {
