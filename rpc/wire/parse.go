@@ -263,7 +263,6 @@ func (d *Document) value(name span, depth int) bool {
 	if text.len() > 0 && !isAllSpace(d.bytes(text)) {
 		return d.refuse(at, "character data beside an element in <value>")
 	}
-	at = d.pos
 	switch got {
 	case structElement:
 		ok = d.members(i, depth)

@@ -174,8 +174,6 @@ func (s *scanner) next() element {
 		switch s.src[i+1] {
 		case '/':
 			return s.endTag()
-		default:
-			return s.startTag()
 		case '?':
 			if !s.instruction() {
 				return noTag
@@ -193,6 +191,8 @@ func (s *scanner) next() element {
 				s.fail(NotWellFormed, i, "markup declaration inside an element")
 				return noTag
 			}
+		default:
+			return s.startTag()
 		}
 	}
 }
