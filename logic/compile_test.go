@@ -32,7 +32,6 @@ INSERT INTO service_number (number, service) VALUES ('49800', 'acme_one');
 
 // TestStepProblems: every mistake in a step is told under the step's name, in words that say what is wrong.
 func TestStepProblems(t *testing.T) {
-	const released = "bcp release"
 	for _, c := range []struct {
 		name, sib, parameters string
 		exits                 string // exit>step, with spaces between
