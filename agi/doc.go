@@ -14,9 +14,10 @@
 //   - The HTTP form, for CURL() in the dialplan (httpface.go). The dialplan runs the instructions itself, one at a time:
 //     ask, do, report. CURL() has hard time limits inside Asterisk, so an agent that is dead or frozen cannot keep a
 //     caller. The end of every call is told this way, whichever face the call itself used.
-//   - FastAGI (agiface.go). The agent runs answer, play and collect on the channel, and leaves the channel to the dialplan
-//     for connect, continue and release: a conversation never depends on the agent's life, and AGI(), which has no time
-//     limits of its own, is guarded by TIMEOUT(absolute) and AGIEXITONHANGUP while it asks.
+//   - FastAGI (agiface.go). The agent answers, plays and collects, by GOSUB to the very subroutines that the dialplan uses for the
+//     other face, and leaves the channel to the dialplan for connect, continue and release. AGI() has no time limits of its own, so
+//     TIMEOUT(absolute) ends every wait for the agent, the subroutines set it before they hand the channel back, and a conversation never depends
+//     on the agent's life.
 //
 // Ideas that the code keeps to:
 //
@@ -25,6 +26,8 @@
 //   - Nothing that came over the wire becomes dialplan syntax. Engines check what operators write, and the agent
 //     checks it again (message.go), because the agent is what stands next to the dialplan.
 //   - A fault that says "this engine cannot" is another engine's chance; a fault that says "this is wrong" is final.
+//   - Every step of a call has a number. A result told twice, because the agent was killed before it could answer, gets the same
+//     answer twice.
 //   - An end of call is acknowledged to Asterisk when it would survive a power cut, and forgotten when an engine said that it is
 //     durable there. In between it may be sent any number of times: the engines keep one.
 //   - Memory is bounded: calls, sessions, bodies, lines.
