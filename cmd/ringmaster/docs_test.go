@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"ringmaster/web"
 )
@@ -34,6 +37,10 @@ func TestPages(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := &reader{t: t, page: page, system: startTrial(t)}
+			if r.rows, err = pgx.Connect(t.Context(), r.system.Database); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { r.rows.Close(context.Background()) })
 			blocks := readBlocks(string(text))
 			ran := 0
 			for i, b := range blocks {
@@ -92,6 +99,7 @@ type reader struct {
 	t      *testing.T
 	page   string
 	system *trialSystem
+	rows   *pgx.Conn
 }
 
 func (r *reader) fail(line int, format string, arguments ...any) {
@@ -121,10 +129,8 @@ func (r *reader) run(command string) (out string, err error) {
 // settle waits until the engine serves what is committed: a person is slower than that.
 func (r *reader) settle() {
 	r.t.Helper()
-	c := exec.Command("ringmaster", "sql", "-c", "SELECT revision FROM config_revision", "--", "-At")
-	c.Env = append(os.Environ(), r.system.environment(r.t)...)
-	text, err := c.Output()
-	if err != nil {
+	var committed int64
+	if err := r.rows.QueryRow(r.t.Context(), "SELECT revision FROM config_revision").Scan(&committed); err != nil {
 		r.t.Fatal(err)
 	}
 	deadline := time.Now().Add(patience)
@@ -139,11 +145,11 @@ func (r *reader) settle() {
 		if err := json.Unmarshal(body, &status); err != nil {
 			r.t.Fatal(err)
 		}
-		if fmt.Sprint(status.Revision) == strings.TrimSpace(string(text)) {
+		if status.Revision == committed {
 			return
 		}
 		if time.Now().After(deadline) {
-			r.t.Fatalf("the engine serves revision %d and %s is committed", status.Revision, text)
+			r.t.Fatalf("the engine serves revision %d and %d is committed", status.Revision, committed)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
