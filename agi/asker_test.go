@@ -28,7 +28,7 @@ type scripted struct {
 	status int
 }
 
-func newScripted(t *testing.T, answer func(method, body string) string) *scripted {
+func newScripted(t testing.TB, answer func(method, body string) string) *scripted {
 	t.Helper()
 	s := &scripted{answer: answer}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -37,10 +37,9 @@ var (
 
 // reply holds every member the agent reads of any reply; absent members stay zero.
 type reply struct {
-	Session      string           `xmlrpc:"session"`
-	Instructions []instruction    `xmlrpc:"instructions"`
-	State        string           `xmlrpc:"state"`
-	Gaps         []map[string]any `xmlrpc:"gaps"`
+	Session      string        `xmlrpc:"session"`
+	Instructions []instruction `xmlrpc:"instructions"`
+	State        string        `xmlrpc:"state"`
 }
 
 // instruction is one instruction of rpc/api, as it came and as it is kept on disk.
