@@ -27,10 +27,11 @@ var charters = map[string]charter{
 	// A trie of a million entries is built beside running calls and yields to them; it tells how much memory it takes.
 	"logic/prefix":   {standard: pureStandard, also: []string{"runtime", "unsafe"}},
 	"logic/calendar": {standard: pureStandard},
-	// Parts of logic in packages of their own: the call model, the operators' rows, tables by key, the expression language.
+	// Parts of logic in packages of their own: the call model, the operators' rows, tables by key, what services are made of, the expression language.
 	"logic/call":       {standard: pureStandard},
 	"logic/rows":       {standard: pureStandard},
 	"logic/lookup":     {standard: pureStandard, also: []string{"runtime"}, own: []string{"logic/prefix"}},
+	"logic/table":      {standard: pureStandard, also: []string{"runtime"}, own: []string{"logic/calendar", "logic/call", "logic/lookup", "logic/rows"}},
 	"logic/expression": {standard: pureStandard, modules: []string{"cel.dev/cel-go"}},
 	// What the tests of logic and `ringmaster call --script` play.
 	"logic/transcript": {standard: pureStandard, own: []string{"logic"}},

@@ -5,6 +5,7 @@ import (
 	"runtime"
 
 	"ringmaster/logic/lookup"
+	"ringmaster/logic/table"
 )
 
 // Compile makes the snapshot of rows. A service that cannot be compiled keeps the version it had in previous
@@ -65,11 +66,11 @@ func (c *compiler) tell(problems ...Problem) {
 }
 
 // change begins the edit of a registry: what was touched is taken out, and comes back when it compiles.
-func change[T any](c *compiler, kind string, registry *registry[T], touched []string) *registryEdit[T] {
-	edit := registry.edit()
+func change[T any](c *compiler, kind string, registry *lookup.Registry[T], touched []string) *lookup.RegistryEdit[T] {
+	edit := registry.Edit()
 	changed := make(map[string]bool, len(touched))
 	for _, name := range touched {
-		edit.drop(name)
+		edit.Drop(name)
 		changed[name] = true
 	}
 	c.changed[kind] = changed
@@ -86,8 +87,8 @@ func (c *compiler) changedOnly(kind, name string) bool {
 }
 
 // finish puts an edited registry into place.
-func finish[T any](c *compiler, table string, edit *registryEdit[T], into *registry[T]) {
-	edited, err := edit.done()
+func finish[T any](c *compiler, table string, edit *lookup.RegistryEdit[T], into *lookup.Registry[T]) {
+	edited, err := edit.Done()
 	if err != nil { // names are primary keys: a bug in the loading of rows
 		c.problem(table, "", "%s", err)
 		return
@@ -107,16 +108,16 @@ func yield(i int) {
 // compileNumbers makes the table that leads a called number to its service.
 func (c *compiler) compileNumbers() {
 	var exact, ranges []lookup.Entry
-	edit := c.snapshot.services.edit()
+	edit := c.snapshot.services.Edit()
 	for i := range c.rows.ServiceNumbers {
 		yield(i)
 		row := &c.rows.ServiceNumbers[i]
 		c.owner = owner{ownerNumber, row.Number, row.Match}
-		index, ok := edit.index(row.Service)
+		index, ok := edit.Index(row.Service)
 		if !ok {
-			index = edit.set(row.Service, &service{name: row.Service}) // keeps the number from a range of another service
+			index = edit.Set(row.Service, &service{name: row.Service}) // keeps the number from a range of another service
 		}
-		if edit.items[index].script == nil {
+		if edit.At(index).script == nil {
 			c.problem("service_number", row.Number, "service %q cannot be used: it does not exist or never compiled; see its own problem. Its callers are released with Q.850 cause %d",
 				row.Service, causeTemporaryFailure)
 		}
@@ -140,28 +141,7 @@ func (c *compiler) compileNumbers() {
 		}
 	}
 	numbers := &c.snapshot.numbers
-	ranges, _ = c.usable("service_number", "", lookup.Prefix, ranges)
-	numbers.exact, _ = c.edited("service_number", "", lookup.Exact, numbers.exact, exact, exactOut)
-	numbers.ranges, _ = c.edited("service_number", "", lookup.Prefix, numbers.ranges, ranges, rangesOut)
-}
-
-// edited makes a table of entries, or edits the one that was. It never returns nil: what cannot be made is told of, and stays as it was.
-func (c *compiler) edited(table, key, match string, was *lookup.Table, put []lookup.Entry, out []string) (made *lookup.Table, good bool) {
-	made = was
-	var err error
-	switch {
-	case was == nil:
-		made, err = lookup.New(match, put)
-	case len(put) > 0 || len(out) > 0:
-		made, err = was.With(put, out)
-	}
-	if err == nil {
-		return made, true
-	}
-	// Keys are primary keys and were checked: a wrong match, or a bug in the loading of rows.
-	c.problem(table, key, "%s", err)
-	if was == nil {
-		was = new(lookup.Table)
-	}
-	return was, false
+	ranges, _ = table.Usable("service_number", "", lookup.Prefix, ranges, c.problem)
+	numbers.exact, _ = table.Edited("service_number", "", lookup.Exact, numbers.exact, exact, exactOut, c.problem)
+	numbers.ranges, _ = table.Edited("service_number", "", lookup.Prefix, numbers.ranges, ranges, rangesOut, c.problem)
 }

@@ -40,14 +40,14 @@ func (c *compiler) compileScripts() {
 		c.tell(problems...)
 		if len(problems) > 0 {
 			compiled = nil
-			if lastGood := c.previous.scripts.get(row.Script); lastGood != nil {
+			if lastGood := c.previous.scripts.Get(row.Script); lastGood != nil {
 				last := *lastGood
 				last.broken = true
 				compiled = &last
 			}
 		}
 		if compiled != nil {
-			edit.set(row.Script, compiled)
+			edit.Set(row.Script, compiled)
 		}
 	}
 	finish(c, "script", edit, &c.snapshot.scripts)

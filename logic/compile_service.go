@@ -2,7 +2,10 @@ package logic
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+
+	"ringmaster/logic/lookup"
 )
 
 // service is an instance of a script, with its parameters looked up.
@@ -19,13 +22,14 @@ type service struct {
 type slot struct {
 	text   string
 	given  bool // by the service; else it is the script's default
-	object any  // *translationTable, *screeningList, *calendarTable, *distribution; string (sound file) for a prompt; int64 for an integer
+	object any  // *table.Translation, *table.List, *table.Calendar, *table.Distribution; string (sound file) for a prompt; int64 for an integer
 }
 
 // compileServices looks up each service's parameters: of the services touched, and of those made of something touched. What is
 // wrong with one service concerns no other.
 func (c *compiler) compileServices() {
 	edit := change(c, "service", &c.snapshot.services, c.touched.Services)
+	c.snapshot.stale = nil // Retry has named them: they are among what was touched
 	given := make(map[string][]ServiceParameterRow, len(c.rows.Services))
 	for _, row := range c.rows.ServiceParameters {
 		given[row.Service] = append(given[row.Service], row)
@@ -35,9 +39,11 @@ func (c *compiler) compileServices() {
 		c.compileInto(edit, row, given[row.Service])
 	}
 	if !c.whole {
-		for i, service := range c.previous.services.items {
+		i := 0
+		for service := range c.previous.services.All() {
 			yield(i)
-			if service != nil && service.script != nil && !c.changed["service"][service.name] && c.concerned(service) {
+			i++
+			if service.script != nil && !c.changed["service"][service.name] && c.concerned(service) {
 				row, parameters := service.rows()
 				c.compileInto(edit, row, parameters)
 			}
@@ -59,29 +65,46 @@ func (c *compiler) concerned(s *service) bool {
 	return false
 }
 
-func (c *compiler) compileInto(edit *registryEdit[service], row ServiceRow, given []ServiceParameterRow) {
+func (c *compiler) compileInto(edit *lookup.RegistryEdit[service], row ServiceRow, given []ServiceParameterRow) {
 	c.owner = owner{kind: ownerService, name: row.Service}
 	compiled, problems := c.compileService(row, given)
 	c.tell(problems...)
 	if compiled == nil {
 		compiled = c.lastGood(row)
+		if compiled != nil && !compiled.madeOf(row, given) {
+			c.snapshot.stale = append(c.snapshot.stale, row.Service)
+		}
 	}
 	if compiled == nil {
 		compiled = &service{name: row.Service} // keeps its numbers from ranges of other services
 	}
-	edit.set(row.Service, compiled)
+	edit.Set(row.Service, compiled)
 }
 
 // lastGood is the version of a service that last compiled. Whether it is active is what the operator says now: a service
 // must be easy to turn off, most of all when something is wrong with it.
 func (c *compiler) lastGood(row ServiceRow) *service {
-	previous := c.previous.services.get(row.Service)
+	previous := c.previous.services.Get(row.Service)
 	if previous == nil || previous.script == nil {
 		return nil
 	}
 	last := *previous
 	last.active = row.Active
 	return &last
+}
+
+// madeOf reports whether the service was compiled from these rows.
+func (s *service) madeOf(row ServiceRow, given []ServiceParameterRow) bool {
+	was, parameters := s.rows()
+	if was != row || len(parameters) != len(given) {
+		return false
+	}
+	for _, parameter := range given {
+		if !slices.Contains(parameters, parameter) {
+			return false
+		}
+	}
+	return true
 }
 
 // rows returns what the service was compiled from.
@@ -96,7 +119,7 @@ func (s *service) rows() (ServiceRow, []ServiceParameterRow) {
 }
 
 func (c *compiler) compileService(row ServiceRow, given []ServiceParameterRow) (*service, []Problem) {
-	script := c.snapshot.scripts.get(row.Script)
+	script := c.snapshot.scripts.Get(row.Script)
 	if script == nil {
 		return nil, []Problem{{"service", row.Service, fmt.Sprintf("script %q cannot be used: it does not exist or has a problem of its own", row.Script)}}
 	}
@@ -161,13 +184,13 @@ func (c *compiler) fillSlot(parameter *scriptParameter, value string) (filled sl
 	filled.text = value
 	switch parameter.kind {
 	case "translation_table":
-		filled.object, reason = named(c.snapshot.translations.find, parameter.kind, value)
+		filled.object, reason = named(c.snapshot.translations.Find, parameter.kind, value)
 	case "screening_list":
-		filled.object, reason = named(c.snapshot.lists.find, parameter.kind, value)
+		filled.object, reason = named(c.snapshot.lists.Find, parameter.kind, value)
 	case "calendar":
-		filled.object, reason = named(c.snapshot.calendars.find, parameter.kind, value)
+		filled.object, reason = named(c.snapshot.calendars.Find, parameter.kind, value)
 	case "distribution":
-		filled.object, reason = named(c.snapshot.distributions.find, parameter.kind, value)
+		filled.object, reason = named(c.snapshot.distributions.Find, parameter.kind, value)
 	case "prompt":
 		filled.object, reason = named(in(c.snapshot.prompts), parameter.kind, value)
 	case "trunk":

@@ -1,15 +1,11 @@
 package logic
 
 import (
-	"fmt"
-	"math"
 	"strconv"
-	"strings"
-	"time"
 
-	"ringmaster/logic/calendar"
 	"ringmaster/logic/call"
 	"ringmaster/logic/lookup"
+	"ringmaster/logic/table"
 )
 
 // defaultPlan is the numbering plan of trunks that name none.
@@ -100,42 +96,15 @@ func (c *compiler) compileAreas() {
 	indexes := make(map[string]uint32)
 	entries := make([]lookup.Entry, 0, len(c.rows.AreaPrefixes))
 	for _, row := range c.rows.AreaPrefixes {
-		entries = append(entries, lookup.Entry{Key: row.Prefix, Value: intern(&names, indexes, row.Area)})
+		entries = append(entries, lookup.Entry{Key: row.Prefix, Value: table.Intern(&names, indexes, row.Area)})
 	}
-	entries, good := c.usable("area_prefix", "", lookup.Prefix, entries)
+	entries, good := table.Usable("area_prefix", "", lookup.Prefix, entries, c.problem)
 	if !good && c.previous.areas != nil {
 		c.snapshot.areas, c.snapshot.areaNames = c.previous.areas, c.previous.areaNames
 		return
 	}
-	c.snapshot.areas, _ = c.edited("area_prefix", "", lookup.Prefix, nil, entries, nil)
+	c.snapshot.areas, _ = table.Edited("area_prefix", "", lookup.Prefix, nil, entries, nil, c.problem)
 	c.snapshot.areaNames = names
-}
-
-// intern returns the index of value in values, where it stands once.
-func intern(values *[]string, indexes map[string]uint32, value string) uint32 {
-	if index, ok := indexes[value]; ok {
-		return index
-	}
-	index := uint32(len(*values))
-	indexes[value] = index
-	*values = append(*values, value)
-	return index
-}
-
-// usable leaves out the entries that cannot be keys, each with a problem of its own; false when there are any.
-func (c *compiler) usable(table, of, how string, entries []lookup.Entry) (kept []lookup.Entry, good bool) {
-	if how != lookup.Prefix {
-		return entries, true
-	}
-	kept = entries[:0]
-	for _, entry := range entries {
-		if entry.Key != "" && (!ValidNumber(entry.Key) || entry.Key[0] == '+') {
-			c.problem(table, strings.TrimPrefix(of+"."+entry.Key, "."), "%q is not a prefix: at most %d of 0–9, * and #", entry.Key, MaxNumberLength)
-			continue
-		}
-		kept = append(kept, entry)
-	}
-	return kept, len(kept) == len(entries)
 }
 
 func (c *compiler) compileCalendars() {
@@ -156,70 +125,11 @@ func (c *compiler) compileCalendars() {
 			c.problem("calendar", row.Calendar, "time_zone %q is unknown to the engine: %s", row.TimeZone, err)
 			continue
 		}
-		table := &calendarTable{name: row.Calendar}
-		var open []calendar.Window
-		bad := false
-		for _, window := range windows[row.Calendar] {
-			weekdays, ok := parseWeekdays(window.Weekdays)
-			if !ok {
-				c.problem("calendar_window", strconv.FormatInt(window.CalendarWindowID, 10), "weekdays %q is not seven of 0 and 1, Monday first", window.Weekdays)
-				bad = true
-				continue
-			}
-			table.windows = append(table.windows, window.CalendarWindowID)
-			open = append(open, calendar.Window{
-				Weekdays: weekdays, From: window.OpensAt, To: window.ClosesAt,
-				ValidFrom: dateOf(window.ValidFrom), ValidTo: dateOf(window.ValidTo),
-			})
+		if calendar := table.NewCalendar(row.Calendar, zone, windows[row.Calendar], holidays[row.Calendar], c.problem); calendar != nil {
+			edit.Set(row.Calendar, calendar)
 		}
-		var days []calendar.Holiday
-		for _, holiday := range holidays[row.Calendar] {
-			day := calendar.Holiday{Date: dateOf(holiday.Holiday), Name: holiday.Name}
-			if holiday.Yearly {
-				day.Date.Year = 0
-			}
-			if holiday.OpensAt != 0 || holiday.ClosesAt != 0 {
-				day.Hours = []calendar.Hours{{From: holiday.OpensAt, To: holiday.ClosesAt}}
-			}
-			table.holidays = append(table.holidays, holiday.Name)
-			days = append(days, day)
-		}
-		if bad {
-			continue
-		}
-		table.calendar, err = calendar.New(zone, open, days)
-		if err != nil {
-			c.problem("calendar", row.Calendar, "%s", err)
-			continue
-		}
-		edit.set(row.Calendar, table)
 	}
 	finish(c, "calendar", edit, &c.snapshot.calendars)
-}
-
-func dateOf(t time.Time) calendar.Date {
-	if t.IsZero() {
-		return calendar.Date{}
-	}
-	year, month, day := t.Date()
-	return calendar.Date{Year: year, Month: month, Day: day}
-}
-
-func parseWeekdays(bits string) (calendar.Weekdays, bool) {
-	if len(bits) != 7 {
-		return 0, false
-	}
-	var days calendar.Weekdays
-	for i := range 7 {
-		switch bits[i] {
-		case '1':
-			days |= calendar.Monday << i
-		case '0':
-		default:
-			return 0, false
-		}
-	}
-	return days, true
 }
 
 // compileLists makes lists of their entries, and edits those of which single entries were touched.
@@ -230,23 +140,27 @@ func (c *compiler) compileLists() {
 		row := &c.rows.ScreeningEntries[i]
 		entries[row.ScreeningList] = append(entries[row.ScreeningList], row)
 	}
-	compile := func(was *screeningList, out []string) {
-		if list := c.listWith(was, entries[was.name], out); list != nil {
-			edit.set(was.name, list)
-		} else {
-			edit.drop(was.name)
-		}
-	}
 	for i, row := range c.rows.ScreeningLists {
 		yield(i)
-		compile(&screeningList{name: row.ScreeningList, match: row.Match, validity: []validity{{}}}, nil)
+		c.owner = owner{kind: ownerList, name: row.ScreeningList}
+		keep(edit, row.ScreeningList, table.NewList(row, entries[row.ScreeningList], c.problem))
 	}
 	for name, out := range keysByTable(c.touched.ScreeningEntries) {
-		if was := c.previous.lists.get(name); was != nil && c.changedOnly("screening_list", name) {
-			compile(was, out)
+		if was := c.previous.lists.Get(name); was != nil && c.changedOnly("screening_list", name) {
+			c.owner = owner{kind: ownerList, name: name}
+			keep(edit, name, was.With(entries[name], out, c.problem))
 		}
 	}
 	finish(c, "screening_list", edit, &c.snapshot.lists)
+}
+
+// keep takes over a thing that was made, or takes out what it can no longer be made of.
+func keep[T any](edit *lookup.RegistryEdit[T], name string, made *T) {
+	if made != nil {
+		edit.Set(name, made)
+	} else {
+		edit.Drop(name)
+	}
 }
 
 // keysByTable sorts keys by the table that they are of.
@@ -258,31 +172,6 @@ func keysByTable(keys []EntryKey) map[string][]string {
 	return byTable
 }
 
-// listWith makes a list of another: rows put in, keys taken out. It returns nil when a row cannot be used, for half a list lets in
-// whom the other half keeps out.
-func (c *compiler) listWith(was *screeningList, rows []*ScreeningEntryRow, out []string) *screeningList {
-	c.owner = owner{kind: ownerList, name: was.name}
-	list := *was
-	put := make([]lookup.Entry, 0, len(rows))
-	for i, row := range rows {
-		yield(i)
-		index := uint32(0)
-		if !row.ValidFrom.IsZero() || !row.ValidTo.IsZero() {
-			index = uint32(len(list.validity))
-			list.validity = append(list.validity, validity{row.ValidFrom, row.ValidTo})
-		}
-		put = append(put, lookup.Entry{Key: row.Entry, Value: index})
-	}
-	put, good := c.usable("screening_entry", list.name, list.match, put)
-	if !good {
-		return nil
-	}
-	if list.keys, good = c.edited("screening_list", list.name, list.match, list.keys, put, out); !good {
-		return nil
-	}
-	return &list
-}
-
 // compileTranslations makes tables of their rows, and edits those of which single rows were touched.
 func (c *compiler) compileTranslations() {
 	edit := change(c, "translation_table", &c.snapshot.translations, c.touched.TranslationTables)
@@ -291,17 +180,17 @@ func (c *compiler) compileTranslations() {
 		row := &c.rows.Translations[i]
 		rows[row.TranslationTable] = append(rows[row.TranslationTable], row)
 	}
-	compile := func(was *translationTable, out []string) {
-		if table := c.tableWith(was, rows[was.name], out); table != nil {
-			edit.set(was.name, table)
-		} else {
-			edit.drop(was.name)
-		}
-		delete(rows, was.name)
-	}
 	for i, row := range c.rows.TranslationTables {
 		yield(i)
-		compile(&translationTable{name: row.TranslationTable, match: row.Match}, nil)
+		c.owner = owner{kind: ownerTranslationTable, name: row.TranslationTable}
+		keep(edit, row.TranslationTable, table.NewTranslation(row, rows[row.TranslationTable], c.hasTrunk, c.problem))
+		delete(rows, row.TranslationTable)
+	}
+	for name, out := range keysByTable(c.touched.Translations) {
+		if was := c.previous.translations.Get(name); was != nil && c.changedOnly("translation_table", name) {
+			c.owner = owner{kind: ownerTranslationTable, name: name}
+			keep(edit, name, was.With(rows[name], out, c.hasTrunk, c.problem))
+		}
 	}
 	if c.whole {
 		for name, of := range rows {
@@ -309,56 +198,12 @@ func (c *compiler) compileTranslations() {
 			c.problem("translation", name+"."+of[0].Key, "translation_table %q does not exist", name)
 		}
 	}
-	for name, out := range keysByTable(c.touched.Translations) {
-		if was := c.previous.translations.get(name); was != nil && c.changedOnly("translation_table", name) {
-			compile(was, out)
-		}
-	}
 	finish(c, "translation_table", edit, &c.snapshot.translations)
 }
 
-// tableWith makes a translation table of another: rows put in, keys taken out. It returns nil when a row cannot be used.
-func (c *compiler) tableWith(was *translationTable, rows []*TranslationRow, out []string) *translationTable {
-	c.owner = owner{kind: ownerTranslationTable, name: was.name}
-	table := *was
-	indexes := make(map[string]uint32)
-	put := make([]lookup.Entry, 0, len(rows))
-	good := true
-	for i, row := range rows {
-		yield(i)
-		value, reason := c.targetOrText(row.Value, row.Trunk)
-		if reason != "" {
-			c.problem("translation", table.name+"."+row.Key, "%s", reason)
-			good = false
-			continue
-		}
-		put = append(put, lookup.Entry{Key: row.Key, Value: intern(&table.values, indexes, value)})
-	}
-	put, usable := c.usable("translation", table.name, table.match, put)
-	if !good || !usable {
-		return nil
-	}
-	if table.keys, good = c.edited("translation_table", table.name, table.match, table.keys, put, out); !good {
-		return nil
-	}
-	return &table
-}
-
-// targetOrText returns the text of a value that may come with a trunk.
-func (c *compiler) targetOrText(value, trunk string) (text, reason string) {
-	if trunk == "" {
-		if len(value) > MaxValueLength {
-			return "", fmt.Sprintf("value is longer than %d bytes", MaxValueLength)
-		}
-		return value, ""
-	}
-	if !ValidNumber(value) {
-		return "", fmt.Sprintf("value %q is not a number: with a trunk it must be 1–%d of 0–9, * and #", value, MaxNumberLength)
-	}
-	if _, ok := c.snapshot.trunks[trunk]; !ok {
-		return "", fmt.Sprintf("trunk %q does not exist or has a problem of its own", trunk)
-	}
-	return call.FormatTarget(value, trunk), ""
+func (c *compiler) hasTrunk(name string) bool {
+	_, ok := c.snapshot.trunks[name]
+	return ok
 }
 
 func (c *compiler) compileDistributions() {
@@ -370,72 +215,7 @@ func (c *compiler) compileDistributions() {
 	for i, row := range c.rows.Distributions {
 		yield(i)
 		c.owner = owner{kind: ownerDistribution, name: row.Distribution}
-		compiled := &distribution{name: row.Distribution, method: row.Method}
-		good := true
-		refuse := func(key, format string, args ...any) {
-			good = false
-			c.problem("distribution_branch", row.Distribution+"."+key, format, args...)
-		}
-		for _, one := range branches[row.Distribution] {
-			value, reason := c.targetOrText(one.Value, one.Trunk)
-			if reason != "" {
-				refuse(one.Branch, "%s", reason)
-			}
-			if one.Weight < 0 || one.Weight > math.MaxInt32 {
-				refuse(one.Branch, "weight is %d; it must be 0–%d", one.Weight, math.MaxInt32)
-				continue
-			}
-			compiled.branches = append(compiled.branches, branch{one.Branch, uint64(one.Weight), value})
-			compiled.total += uint64(one.Weight)
-		}
-		switch row.Method {
-		case methodPercentage, methodHash:
-			if compiled.total == 0 {
-				c.problem("distribution", row.Distribution, "the weights of its branches sum to 0: nothing can be picked")
-				good = false
-			}
-		case methodCircular, methodHierarchical:
-			if len(compiled.branches) == 0 {
-				c.problem("distribution", row.Distribution, "it has no branches: insert some into distribution_branch")
-				good = false
-			}
-			if row.Method == methodHierarchical {
-				if reason := compiled.join(); reason != "" {
-					c.problem("distribution", row.Distribution, "%s", reason)
-					good = false
-				}
-			}
-		default:
-			c.problem("distribution", row.Distribution, "method %q is unknown: percentage, circular, hierarchical or hash", row.Method)
-			good = false
-		}
-		if good {
-			edit.set(row.Distribution, compiled)
-		}
+		keep(edit, row.Distribution, table.NewDistribution(row, branches[row.Distribution], c.hasTrunk, c.problem))
 	}
 	finish(c, "distribution", edit, &c.snapshot.distributions)
 }
-
-// join puts all branches' values together, as a connect takes them.
-func (d *distribution) join() (reason string) {
-	values := make([]string, len(d.branches))
-	for i := range d.branches {
-		values[i] = d.branches[i].value
-	}
-	d.all = strings.Join(values, ",")
-	switch {
-	case len(values) > MaxTargets:
-		return fmt.Sprintf("it has %d branches; a connect tries at most %d one after the other", len(values), MaxTargets)
-	case len(d.all) > MaxValueLength:
-		return fmt.Sprintf("its targets are %d characters together, more than the %d that a call can carry: use fewer branches or shorter trunk names", len(d.all), MaxValueLength)
-	}
-	return ""
-}
-
-// The methods of a distribution.
-const (
-	methodPercentage   = "percentage"
-	methodCircular     = "circular"
-	methodHierarchical = "hierarchical"
-	methodHash         = "hash"
-)

@@ -43,10 +43,10 @@ func (s *Snapshot) Apply(delta *Delta, zones Zones) (*Snapshot, []Problem) {
 	return c.snapshot, c.snapshot.Problems()
 }
 
-// Retry names what the snapshot could not use, for another row's edit may make it usable: every delta to be applied must have it
+// Retry names what the snapshot could not use as it is now, for another row's edit may make it usable: every delta to be applied must have it
 // among what was touched. False when it is too much to name: then compile all rows again.
 func (s *Snapshot) Retry() (Touched, bool) {
-	var t Touched
+	t := Touched{Services: slices.Clone(s.stale)}
 	for _, one := range s.problems.list {
 		switch one.owner.kind {
 		case ownerSmall:

@@ -268,8 +268,11 @@ func TestApply(t *testing.T) {
 			if !slices.Equal(problems, wanted) {
 				t.Fatalf("after %q, problems\n%v\nwant\n%v", kind, problems, wanted)
 			}
-			if got, want := answers(applied), answers(whole); got != want {
-				t.Fatalf("after %q, applied:\n%s\ncompiled:\n%s", kind, got, want)
+			got, want := strings.Split(answers(applied), "\n"), strings.Split(answers(whole), "\n")
+			for i := range want {
+				if i >= len(got) || got[i] != want[i] {
+					t.Fatalf("after %q, line %d of the answers: applied\n%s\ncompiled\n%s", kind, i, strings.Join(got[max(0, i-3):min(i+2, len(got))], "\n"), strings.Join(want[max(0, i-3):i+1], "\n"))
+				}
 			}
 			if applied.Revision() != rows.Revision || !maps.Equal(applied.Sizes(), whole.Sizes()) {
 				t.Fatalf("after %q, revision %d, sizes %v; want %d, %v", kind, applied.Revision(), applied.Sizes(), rows.Revision, whole.Sizes())

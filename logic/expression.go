@@ -8,8 +8,8 @@ import (
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 
-	"ringmaster/logic/calendar"
 	"ringmaster/logic/expression"
+	"ringmaster/logic/table"
 )
 
 // callVariables are the variables that every call has, as expressions see them.
@@ -86,7 +86,7 @@ func (w *walk) ResolveName(name string) (any, bool) {
 		switch object := slot.object.(type) {
 		case int64:
 			return object, true
-		case *calendarTable:
+		case *table.Calendar:
 			return &expression.Calendar{Calendar: object, Asker: w}, true
 		}
 		return slot.text, true
@@ -107,13 +107,13 @@ func typedVariable(kind *cel.Type, text string) any {
 }
 
 // AskCalendar says for expressions whether a calendar is open now, and whether it is a holiday there.
-func (w *walk) AskCalendar(table any) (open, holiday bool) {
-	asked := table.(*calendarTable)
-	state := asked.calendar.At(w.now)
+func (w *walk) AskCalendar(named any) (open, holiday bool) {
+	asked := named.(*table.Calendar)
 	if w.tracing() {
-		w.traceCalendar(asked, state)
+		from, row, reason := asked.Explain(w.now)
+		w.decide(Decision{Table: from, Key: row, Reason: reason})
 	}
-	return state.Status == calendar.Open, state.Holiday >= 0
+	return asked.At(w.now)
 }
 
 // textOf is the value of an expression as a variable keeps it.

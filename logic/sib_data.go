@@ -7,6 +7,7 @@ import (
 	"cel.dev/cel-go/cel"
 
 	"ringmaster/logic/expression"
+	"ringmaster/logic/table"
 )
 
 // translateBlock looks a key up in a translation table and keeps what it finds.
@@ -25,16 +26,17 @@ func compileTranslate(b *blockCompiler) block {
 }
 
 func (t *translateBlock) run(w *walk) string {
-	table := w.service.slots[t.table].object.(*translationTable)
+	from := w.service.slots[t.table].object.(*table.Translation)
 	key := t.key.value(w)
-	index, length, ok := table.keys.Find(key)
+	value, ok := from.Find(key)
 	if w.tracing() {
-		w.traceTranslate(table, key, index, length, ok)
+		row, reason, beaten := from.Explain(key)
+		w.decide(Decision{Table: "translation", Key: row, Reason: reason, Beaten: beaten})
 	}
 	if !ok {
 		return "not_found"
 	}
-	w.set(t.into, table.values[index])
+	w.set(t.into, value)
 	return "found"
 }
 
@@ -52,14 +54,13 @@ func compileScreen(b *blockCompiler) block {
 }
 
 func (s *screenBlock) run(w *walk) string {
-	list := w.service.slots[s.list].object.(*screeningList)
+	list := w.service.slots[s.list].object.(*table.List)
 	value := s.value.value(w)
-	index, length, found := list.keys.Find(value)
-	in := found && list.validity[index].holds(w.now)
 	if w.tracing() {
-		w.traceScreen(list, value, length, found, in)
+		row, reason := list.Explain(value, w.now)
+		w.decide(Decision{Table: "screening_entry", Key: row, Reason: reason})
 	}
-	if in {
+	if list.Has(value, w.now) {
 		return "in"
 	}
 	return "out"

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"ringmaster/logic/call"
+	"ringmaster/logic/table"
 )
 
 // distributeBlock picks a branch of a distribution and keeps its value.
@@ -25,49 +26,49 @@ func (d *distributeBlock) check(at *step, service *service) (reason string) {
 	if _, ok := at.follow("done"); ok {
 		return ""
 	}
-	from := service.slots[d.distribution].object.(*distribution)
-	for i := range from.branches {
-		if _, ok := at.follow(from.branches[i].name); ok && from.method != methodHierarchical {
+	from := service.slots[d.distribution].object.(*table.Distribution)
+	for i := range from.Branches {
+		if _, ok := at.follow(from.Branches[i].Name); ok && from.Method != table.Hierarchical {
 			continue
 		}
-		return fmt.Sprintf("branch %q of distribution %q leads nowhere: step %q has neither an exit of that name nor the exit done", from.branches[i].name, from.name, at.name)
+		return fmt.Sprintf("branch %q of distribution %q leads nowhere: step %q has neither an exit of that name nor the exit done", from.Branches[i].Name, from.Name, at.name)
 	}
 	return ""
 }
 
 func (d *distributeBlock) run(w *walk) string {
-	from := w.service.slots[d.distribution].object.(*distribution)
-	var picked *branch
-	switch from.method {
-	case methodPercentage:
-		picked = from.byWeight(w.call.Seed(from.name) % from.total)
-	case methodHash:
-		point := call.Hash(w.call.Caller, from.name)
+	from := w.service.slots[d.distribution].object.(*table.Distribution)
+	var picked *table.Branch
+	switch from.Method {
+	case table.Percentage:
+		picked = from.ByWeight(w.call.Seed(from.Name) % from.Total)
+	case table.Hash:
+		point := call.Hash(w.call.Caller, from.Name)
 		if w.call.Caller == "" {
-			point = w.call.Seed(from.name) // callers without a number are not one caller
+			point = w.call.Seed(from.Name) // callers without a number are not one caller
 		}
-		picked = from.byWeight(point % from.total)
-	case methodCircular:
+		picked = from.ByWeight(point % from.Total)
+	case table.Circular:
 		if !w.answered {
-			w.out.Ask = Ask{Kind: AskTurn, Name: from.name}
+			w.out.Ask = Ask{Kind: AskTurn, Name: from.Name}
 			return waiting
 		}
 		w.answered = false
-		picked = &from.branches[w.turn%uint64(len(from.branches))]
-	case methodHierarchical:
+		picked = &from.Branches[w.turn%uint64(len(from.Branches))]
+	case table.Hierarchical:
 		// Every branch, in order: a connect tries one after the other.
 		if w.tracing() {
-			w.decide(Decision{Table: "distribution", Key: from.name, Reason: "all branches in order: " + from.all})
+			w.decide(Decision{Table: "distribution", Key: from.Name, Reason: "all branches in order: " + from.All})
 		}
-		w.set(d.into, from.all)
+		w.set(d.into, from.All)
 		return "done"
 	}
 	if w.tracing() {
 		w.tracePick(from, picked)
 	}
-	w.set(d.into, picked.value)
-	if _, ok := w.step.follow(picked.name); ok {
-		return picked.name
+	w.set(d.into, picked.Value)
+	if _, ok := w.step.follow(picked.Name); ok {
+		return picked.Name
 	}
 	return "done"
 }

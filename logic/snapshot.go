@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ringmaster/logic/lookup"
+	"ringmaster/logic/table"
 )
 
 // Zones finds a time zone by its IANA name. Reading zone files is I/O, so the shell gives it (time.LoadLocation).
@@ -42,14 +43,15 @@ type Snapshot struct {
 	areas         *lookup.Table // E.164 prefix → index into areaNames
 	areaNames     []string
 	prompts       map[string]string // prompt → file
-	calendars     registry[calendarTable]
-	lists         registry[screeningList]
-	translations  registry[translationTable]
-	distributions registry[distribution]
-	scripts       registry[script]
-	services      registry[service]
+	calendars     lookup.Registry[table.Calendar]
+	lists         lookup.Registry[table.List]
+	translations  lookup.Registry[table.Translation]
+	distributions lookup.Registry[table.Distribution]
+	scripts       lookup.Registry[script]
+	services      lookup.Registry[service]
 	numbers       numberTable
 	problems      problems
+	stale         []string // services that keep a last good version made of other rows than there are now
 }
 
 // Revision is the config version that the snapshot was made of.
@@ -77,35 +79,27 @@ func (s *Snapshot) Keys() *Keys { return s.keys }
 func (s *Snapshot) Sizes() map[string]int {
 	sizes := map[string]int{
 		"node": len(s.nodes), "trunk": len(s.trunks), "prompt": len(s.prompts), "area_prefix": s.areas.Len(),
-		"calendar": s.calendars.size(), "screening_list": s.lists.size(), "translation_table": s.translations.size(),
-		"distribution": s.distributions.size(), "script": s.scripts.size(), "service": s.services.size(),
+		"calendar": s.calendars.Len(), "screening_list": s.lists.Len(), "translation_table": s.translations.Len(),
+		"distribution": s.distributions.Len(), "script": s.scripts.Len(), "service": s.services.Len(),
 		"service_number": s.numbers.exact.Len() + s.numbers.ranges.Len(),
 	}
-	for _, list := range s.lists.items {
-		if list != nil {
-			sizes["screening_entry"] += list.keys.Len()
-		}
+	for list := range s.lists.All() {
+		sizes["screening_entry"] += list.Len()
 	}
-	for _, table := range s.translations.items {
-		if table != nil {
-			sizes["translation"] += table.keys.Len()
-		}
+	for table := range s.translations.All() {
+		sizes["translation"] += table.Len()
 	}
-	for _, script := range s.scripts.items {
-		if script != nil {
-			sizes["step"] += len(script.steps)
-		}
+	for script := range s.scripts.All() {
+		sizes["step"] += len(script.steps)
 	}
 	return sizes
 }
 
 // Scripts lists the scripts' names in order: the fixed label set of call metrics.
 func (s *Snapshot) Scripts() []string {
-	names := make([]string, 0, s.scripts.size())
-	for _, script := range s.scripts.items {
-		if script != nil {
-			names = append(names, script.name)
-		}
+	names := make([]string, 0, s.scripts.Len())
+	for script := range s.scripts.All() {
+		names = append(names, script.name)
 	}
 	slices.Sort(names)
 	return names
@@ -126,5 +120,17 @@ func (s *Snapshot) serviceOf(digits string) (found *service, length int, exact b
 			return nil, 0, false
 		}
 	}
-	return s.services.items[index], length, exact
+	return s.services.At(index), length, exact
+}
+
+// area returns the origin area of a caller's number, and how many digits of it decided.
+func (s *Snapshot) area(caller string) (area string, length int) {
+	if caller == "" {
+		return "", 0
+	}
+	index, length, ok := s.areas.Find(caller)
+	if !ok {
+		return "", 0
+	}
+	return s.areaNames[index], length
 }

@@ -147,7 +147,7 @@ func (w *walk) waitingStep() *step {
 	if w.call.Step == "" {
 		return nil
 	}
-	w.service = w.snapshot.services.get(w.call.Service)
+	w.service = w.snapshot.services.Get(w.call.Service)
 	if w.service == nil {
 		w.lost("service %q was deleted during the call", w.call.Service)
 		return nil

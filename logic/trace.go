@@ -2,14 +2,12 @@ package logic
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"cel.dev/cel-go/common/types/ref"
 
-	"ringmaster/logic/calendar"
 	"ringmaster/logic/expression"
-	"ringmaster/logic/lookup"
+	"ringmaster/logic/table"
 )
 
 // Trace is the account of a decision, row by row, for explain. It is written by the very code that decides.
@@ -72,7 +70,7 @@ func (w *walk) traceNumber(found *service, length int, exact bool) {
 		if exact {
 			why = "the exact number goes first"
 		}
-		d.Beaten = append(d.Beaten, fmt.Sprintf("range %s* of service %s: %s", called[:match.Length], w.snapshot.services.items[match.Value].name, why))
+		d.Beaten = append(d.Beaten, fmt.Sprintf("range %s* of service %s: %s", called[:match.Length], w.snapshot.services.At(match.Value).name, why))
 	}
 	w.decide(d)
 }
@@ -87,46 +85,7 @@ func (w *walk) traceOrigin(length int) {
 	default:
 		d.Key = w.call.Caller[:length]
 		d.Reason = fmt.Sprintf("caller %s is in area %s", w.call.Caller, w.origin)
-		d.Beaten = beaten(w.snapshot.areas, w.call.Caller, w.snapshot.areaNames)
-	}
-	w.decide(d)
-}
-
-// beaten tells of the shorter prefixes that matched too.
-func beaten(table *lookup.Table, key string, values []string) []string {
-	var lost []string
-	for i, match := range table.AppendMatches(nil, key) {
-		if i > 0 {
-			lost = append(lost, fmt.Sprintf("%s* (%s): shorter", key[:match.Length], values[match.Value]))
-		}
-	}
-	return lost
-}
-
-func (w *walk) traceTranslate(table *translationTable, key string, index uint32, length int, ok bool) {
-	d := Decision{Table: "translation", Key: table.name}
-	if !ok {
-		d.Reason = fmt.Sprintf("%s has no row for %q", table.name, key)
-		w.decide(d)
-		return
-	}
-	d.Key = table.name + "." + key[:length]
-	d.Reason = fmt.Sprintf("%q is %s", key, table.values[index])
-	d.Beaten = beaten(table.keys, key, table.values)
-	w.decide(d)
-}
-
-func (w *walk) traceScreen(list *screeningList, value string, length int, found, in bool) {
-	d := Decision{Table: "screening_entry", Key: list.name}
-	switch {
-	case in:
-		d.Key += "." + value[:length]
-		d.Reason = fmt.Sprintf("%q is in the list", value)
-	case found:
-		d.Key += "." + value[:length]
-		d.Reason = fmt.Sprintf("%q is in the list, but not valid now", value)
-	default:
-		d.Reason = fmt.Sprintf("%q is not in the list", value)
+		d.Beaten = table.Beaten(w.snapshot.areas, w.call.Caller, w.snapshot.areaNames)
 	}
 	w.decide(d)
 }
@@ -139,28 +98,6 @@ func (w *walk) traceExpression(e *expression.Expression, value ref.Val, err erro
 	w.decide(Decision{Reason: fmt.Sprintf("%s is %s", e.Text, textOf(value))})
 }
 
-func (w *walk) traceCalendar(table *calendarTable, state calendar.State) {
-	d := Decision{Table: "calendar_window", Key: table.name}
-	switch {
-	case state.Holiday >= 0:
-		d.Table, d.Key = "calendar_holiday", table.name+"."+table.holidays[state.Holiday]
-		d.Reason = fmt.Sprintf("a holiday: calendar %s is %s", table.name, openOrClosed(state.Status == calendar.Open))
-	case state.Window >= 0:
-		d.Key += "." + strconv.FormatInt(table.windows[state.Window], 10)
-		d.Reason = fmt.Sprintf("calendar %s is open", table.name)
-	default:
-		d.Reason = fmt.Sprintf("no window of calendar %s holds now: closed", table.name)
-	}
-	w.decide(d)
-}
-
-func openOrClosed(open bool) string {
-	if open {
-		return "open"
-	}
-	return "closed"
-}
-
 func (w *walk) traceVerify(reason string) {
 	if reason == "" {
 		reason = "its form is right"
@@ -168,19 +105,19 @@ func (w *walk) traceVerify(reason string) {
 	w.decide(Decision{Reason: reason})
 }
 
-func (w *walk) tracePick(from *distribution, picked *branch) {
-	d := Decision{Table: "distribution_branch", Key: from.name + "." + picked.name}
-	switch from.method {
-	case methodPercentage:
-		d.Reason = fmt.Sprintf("this call's draw fell to %s: %d of %d go there", picked.value, picked.weight, from.total)
-	case methodHash:
+func (w *walk) tracePick(from *table.Distribution, picked *table.Branch) {
+	d := Decision{Table: "distribution_branch", Key: from.Name + "." + picked.Name}
+	switch from.Method {
+	case table.Percentage:
+		d.Reason = fmt.Sprintf("this call's draw fell to %s: %d of %d go there", picked.Value, picked.Weight, from.Total)
+	case table.Hash:
 		if w.call.Caller == "" {
-			d.Reason = fmt.Sprintf("the caller's number is unknown: this call's draw fell to %s", picked.value)
+			d.Reason = fmt.Sprintf("the caller's number is unknown: this call's draw fell to %s", picked.Value)
 			break
 		}
-		d.Reason = fmt.Sprintf("callers are spread by their number: this one always to %s", picked.value)
-	case methodCircular:
-		d.Reason = fmt.Sprintf("it is the turn of %s", picked.value)
+		d.Reason = fmt.Sprintf("callers are spread by their number: this one always to %s", picked.Value)
+	case table.Circular:
+		d.Reason = fmt.Sprintf("it is the turn of %s", picked.Value)
 	}
 	w.decide(d)
 }
