@@ -12,7 +12,7 @@ import (
 )
 
 // identifier is the form of names that expressions can use.
-var identifier = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
+var identifier = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
 
 // parameterTypes are the types that a script's parameter may have.
 var parameterTypes = []string{

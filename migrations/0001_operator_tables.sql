@@ -5,11 +5,11 @@
 -- are checked at COMMIT only, so that rows that belong together can be written in any order.
 
 CREATE DOMAIN label AS text
-    CONSTRAINT a_name_has_1_to_63_of_letters_digits_minus_underscore CHECK (VALUE ~ '^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$');
-COMMENT ON DOMAIN label IS 'Name of something an operator made: 1 to 63 of letters, digits, - and _, starting with a letter or digit';
+    CONSTRAINT a_name_has_1_to_40_of_letters_digits_minus_underscore CHECK (VALUE ~ '^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$');
+COMMENT ON DOMAIN label IS 'Name of something an operator made: 1 to 40 of letters, digits, - and _, starting with a letter or digit';
 
 CREATE DOMAIN variable_name AS text
-    CONSTRAINT a_variable_is_a_small_letter_then_small_letters_digits__ CHECK (VALUE ~ '^[a-z][a-z0-9_]{0,62}$');
+    CONSTRAINT a_variable_is_a_small_letter_then_small_letters_digits__ CHECK (VALUE ~ '^[a-z][a-z0-9_]{0,39}$');
 COMMENT ON DOMAIN variable_name IS 'Name of a variable or parameter, as expressions can use it';
 
 CREATE DOMAIN e164 AS text
@@ -268,7 +268,7 @@ ALTER TABLE script ADD CONSTRAINT first_step_of_a_script_must_exist
 CREATE TABLE step_exit (
     script    label NOT NULL,
     step      label NOT NULL,
-    exit      label NOT NULL,
+    exit      text NOT NULL CONSTRAINT an_exit_is_a_name_or_the_keys_of_a_menu CHECK (exit ~ '^([A-Za-z0-9][A-Za-z0-9_-]{0,39}|[0-9*#]{1,32})$'),
     next_step label NOT NULL,
     PRIMARY KEY (script, step, exit),
     CONSTRAINT step_of_an_exit_must_exist FOREIGN KEY (script, step) REFERENCES step ON UPDATE CASCADE ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
@@ -277,7 +277,7 @@ CREATE TABLE step_exit (
 COMMENT ON TABLE step_exit IS 'Where a call goes on when a step has ended';
 COMMENT ON COLUMN step_exit.script IS 'The script';
 COMMENT ON COLUMN step_exit.step IS 'The step that ended';
-COMMENT ON COLUMN step_exit.exit IS 'How it ended: an exit of its building block, or the name of a branch';
+COMMENT ON COLUMN step_exit.exit IS 'How it ended: an exit of its building block, the name of a branch, or the keys that were dialled in a menu';
 COMMENT ON COLUMN step_exit.next_step IS 'The step that follows';
 
 CREATE TABLE script_parameter (

@@ -66,7 +66,7 @@ BEGIN
         RETURN CASE WHEN value !~ '^\+?[0-9*#]{1,32}$' THEN format('"%s" is not a number of up to 32 digits, * or #', value) END;
     WHEN 'target' THEN
         FOREACH one IN ARRAY string_to_array(value, ',') LOOP
-            IF one !~ '^\+?[0-9*#]{1,32}@[A-Za-z0-9][A-Za-z0-9_-]{0,62}$' THEN
+            IF one !~ '^\+?[0-9*#]{1,32}@[A-Za-z0-9][A-Za-z0-9_-]{0,39}$' THEN
                 RETURN format('"%s" is not a target: write number@trunk, several with commas between and no blanks', one);
             END IF;
             IF NOT EXISTS (SELECT FROM trunk t WHERE t.trunk = split_part(one, '@', 2)) THEN
