@@ -96,3 +96,11 @@ func near(t testing.TB, what string, got, want, tolerance time.Duration) {
 		t.Errorf("%s is %v, want %v ± %v", what, got, want, tolerance)
 	}
 }
+
+// sameTalk compares a conversation in a CDR with what the phones saw.
+func sameTalk(t testing.TB, c cdr, got, want time.Duration) {
+	t.Helper()
+	if got > want+talkTooLong || got < want-talkTooShort {
+		t.Errorf("the conversation is %v in the CDR and was %v: %v", got, want, c)
+	}
+}

@@ -105,10 +105,10 @@ func (s *stack) fallsBack(t *testing.T, face string, repair func()) {
 	if row.Outcome != "fallback" || row.Dialled != dialled {
 		t.Errorf("want outcome fallback of %s: %v", dialled, row)
 	}
-	near(t, "the CDR's conversation", row.talk(), tr.between(t, "200 INVITE", "BYE"), talkTolerance)
+	sameTalk(t, row, row.talk(), tr.between(t, "200 INVITE", "BYE"))
 	s.checkTimes(t, tr, row)
 	// And now it works again.
-	call, e164 := s.conversation(t, face, endsCaller, 500*time.Millisecond)
+	call, e164 := s.conversation(t, face, endsCaller, time.Second)
 	s.wasConversation(t, call, e164, 10*time.Second)
 }
 
@@ -132,7 +132,7 @@ func engineKilledBefore(t *testing.T, s *stack, face string) {
 func engineKilledOtherAnswers(t *testing.T, s *stack, face string) {
 	s.startOtherEngine(t)
 	s.engine.kill(t)
-	c, e164 := s.conversation(t, face, endsCaller, time.Second)
+	c, e164 := s.conversation(t, face, endsCaller, 1200*time.Millisecond)
 	s.wasConversation(t, c, e164, 10*time.Second)
 }
 
@@ -254,16 +254,16 @@ func postgresKilledInConversation(t *testing.T, s *stack, face string) {
 		t.Fatal(err)
 	}
 	answeredQuickly(t, first.over(t))
-	next, nextCaller := s.conversation(t, face, endsCaller, 500*time.Millisecond)
+	next, nextCaller := s.conversation(t, face, endsCaller, time.Second)
 	answeredQuickly(t, next.over(t))
 	s.startPostgres(t)
 	row := s.cdr(t, firstCaller, recovered)
 	if row.Outcome != "answered" {
 		t.Errorf("CDR %v", row)
 	}
-	near(t, "the CDR's conversation", row.talk(), first.seen().between(t, "200 INVITE", "BYE"), talkTolerance)
+	sameTalk(t, row, row.talk(), first.seen().between(t, "200 INVITE", "BYE"))
 	row = s.cdr(t, nextCaller, recovered)
-	near(t, "the CDR's conversation", row.talk(), next.seen().between(t, "200 INVITE", "BYE"), talkTolerance)
+	sameTalk(t, row, row.talk(), next.seen().between(t, "200 INVITE", "BYE"))
 }
 
 func postgresFrozenAtEnd(t *testing.T, s *stack, face string) {

@@ -100,7 +100,7 @@ func TestStorm(t *testing.T) {
 		if row.Outcome != "answered" && row.Outcome != "fallback" && row.Outcome != "abandoned" {
 			t.Errorf("CDR %v\n%v", row, tr)
 		}
-		near(t, "the conversation of "+row.String(), row.talk(), talk, 2*talkTolerance)
+		sameTalk(t, row, row.talk(), talk)
 	}
 	s.checkAllCDRs(t)
 	if t.Failed() {
