@@ -275,7 +275,7 @@ func TestHostileBodies(t *testing.T) {
 func TestSlowSenders(t *testing.T) {
 	t.Parallel()
 	e := startEndpoint(t, nil, func(p *endpoint.Endpoint) {
-		p.HeaderTimeout, p.ReadTimeout, p.IdleTimeout = 300*time.Millisecond, 600*time.Millisecond, 300*time.Millisecond
+		p.HeaderTimeout, p.ReadTimeout, p.IdleTimeout = time.Second, 2*time.Second, time.Second
 	})
 	body := encodeCall("system.listMethods")
 	for name, c := range map[string]struct {
