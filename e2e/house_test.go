@@ -426,6 +426,20 @@ func locks(e ast.Expr) bool {
 	return ok && (x.Name == "sync" || x.Name == "atomic")
 }
 
+// TestArchitectureNamesEveryPackage: who changes Ringmaster finds each package in the table of docs/ARCHITECTURE.md.
+func TestArchitectureNamesEveryPackage(t *testing.T) {
+	page, err := os.ReadFile("../docs/ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range charters {
+		files, _ := fs.Glob(os.DirFS(".."), name+"/*.go")
+		if len(files) > 0 && !strings.HasSuffix(name, "*") && !strings.Contains(string(page), "`"+name+"`") {
+			t.Errorf("docs/ARCHITECTURE.md doesn't say what package %s is: give it a line in the table of packages", name)
+		}
+	}
+}
+
 // TestHouseCanFail shows for each rule a tree that breaks it, and one that keeps them all.
 func TestHouseCanFail(t *testing.T) {
 	goMod := "module ringmaster\n\nrequire (\n\t" + strings.Join(settledModules, " v1.0.0\n\t") + " v1.0.0\n)\n"
