@@ -7,13 +7,14 @@ SHELL := bash
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 10s
+RUNFLAGS ?=
 BENCHFLAGS ?=
 
 help: ## Say what there is
 	@sed -nE 's/^([a-z0-9]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
 
-run: build ## Bring up a trial system: Postgres, demo carrier, engine, page
-	bin/ringmaster dev
+run: build ## Bring up a trial system: Postgres, demo carrier, engine, page; RUNFLAGS=--fresh throws the last one away
+	bin/ringmaster dev $(RUNFLAGS)
 
 build: ## Build bin/ringmaster and bin/ringmaster-agi
 	go build -o bin/ ./cmd/ringmaster ./cmd/ringmaster-agi

@@ -28,12 +28,15 @@ func (p page) Status(ctx context.Context) (web.Status, error) {
 		for table, rows := range snapshot.Sizes() {
 			status.Sizes = append(status.Sizes, web.Size{Table: table, Rows: rows})
 		}
+		for _, problem := range snapshot.Problems() {
+			status.Problems = append(status.Problems, web.Problem(problem))
+		}
 		slices.SortFunc(status.Sizes, func(a, b web.Size) int { return cmp.Compare(a.Table, b.Table) })
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	if err := p.fromPostgres(ctx, &status); err != nil {
-		status.Warnings = append(status.Warnings, "Nodes and problems are not known now: "+err.Error())
+		status.Warnings = append(status.Warnings, "Nodes are not known now: "+err.Error())
 	}
 	return status, nil
 }
@@ -44,13 +47,6 @@ func (p page) fromPostgres(ctx context.Context, status *web.Status) error {
 		return err
 	}
 	status.LoadedAt = since
-	problems, err := p.store.Problems(ctx)
-	if err != nil {
-		return err
-	}
-	for _, problem := range problems {
-		status.Problems = append(status.Problems, web.Problem(problem))
-	}
 	nodes, err := p.store.Nodes(ctx)
 	if err != nil {
 		return err
