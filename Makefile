@@ -30,7 +30,7 @@ bench: build ## Engine against floor, codec, prefix match; BENCHFLAGS=-short for
 	go run ./e2e/bench $(BENCHFLAGS)
 
 lint: ## gofmt, go vet (with the e2e tests), staticcheck
-	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [[ -n $$unformatted ]]; then echo "not as gofmt writes it (gofmt -w mends that):"; echo "$$unformatted"; exit 1; fi
+	@unformatted=$$(gofmt -l .); if [[ -n $$unformatted ]]; then echo "not as gofmt writes it (gofmt -w mends that):"; echo "$$unformatted"; exit 1; fi
 	go vet -tags e2e ./...
 	go run $(STATICCHECK) -checks inherit,-ST1005 -tags e2e ./... # ST1005 takes Postgres at the start of an error for a capital
 
