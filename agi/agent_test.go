@@ -160,6 +160,7 @@ func decodeCall(t *testing.T, body string) string {
 		String  *string `xml:"string"`
 		Int     *string `xml:"int"`
 		Double  *string `xml:"double"`
+		Boolean *string `xml:"boolean"`
 		Members []struct {
 			Name  string `xml:"name"`
 			Value struct {
@@ -171,7 +172,7 @@ func decodeCall(t *testing.T, body string) string {
 		} `xml:"array>data>value"`
 	}
 	var show func(inner string) string
-	order := []string{"call_id", "session", "node", "channel", "trunk", "caller", "called", "presentation", "started_at", "answered_at", "ended_at", "op", "status", "digits", "target", "dial_status", "cause", "talk_seconds", "hangup_source", "results"}
+	order := []string{"call_id", "session", "node", "channel", "trunk", "caller", "called", "presentation", "started_at", "answered_at", "ended_at", "op", "status", "digits", "target", "dial_status", "cause", "talk_seconds", "hangup_source", "fallback", "results"}
 	show = func(inner string) string {
 		var v value
 		if err := xml.Unmarshal([]byte("<value>"+inner+"</value>"), &v); err != nil {
@@ -184,6 +185,8 @@ func decodeCall(t *testing.T, body string) string {
 			return *v.Int
 		case v.Double != nil:
 			return *v.Double
+		case v.Boolean != nil:
+			return *v.Boolean
 		case strings.HasPrefix(inner, "<array>"):
 			var items []string
 			for _, i := range v.Items {
@@ -226,6 +229,19 @@ func TestAnswerEndsWithTheCall(t *testing.T) {
 	eventually(t, "the end is delivered", func() bool { return len(e.asked(api.MethodCallEnd)) > 0 })
 	want := "session=s1 answered_at=2023-11-14T22:13:29.266Z ended_at=2023-11-14T22:14:30.500Z cause=16 talk_seconds=61.234 hangup_source=PJSIP/office-2 " +
 		"results=[op=connect status=answer target=0 dial_status=ANSWER cause=16 talk_seconds=61.234]"
+	if got := decodeCall(t, e.asked(api.MethodCallEnd)[0]); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// TestFallbackInADialogue: no engine answered any more in the middle of a call, and the dialplan went on by itself. The end says so.
+func TestFallbackInADialogue(t *testing.T) {
+	e := newScripted(t, nodeReply(dialogue))
+	n := startAgent(t, t.TempDir(), e.URL)
+	expect(t, n.curl(t, "/start", call1), "op", "answer")
+	expect(t, n.curl(t, "/end", call1+"&op=&dialstatus=ANSWER&talk_ms=2000&cause=16&ended=1700000070.5&status=UNAVAILABLE&session=s1&complete=1"), "status", "OK")
+	eventually(t, "the end is delivered", func() bool { return len(e.asked(api.MethodCallEnd)) > 0 })
+	want := "session=s1 answered_at=2023-11-14T22:14:28.500Z ended_at=2023-11-14T22:14:30.500Z cause=16 talk_seconds=2 hangup_source= fallback=1"
 	if got := decodeCall(t, e.asked(api.MethodCallEnd)[0]); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

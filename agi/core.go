@@ -205,6 +205,7 @@ type ending struct {
 	Billed       time.Duration // from that answer to the end
 	Cause        int           // Q.850
 	HangupSource string
+	Fallback     bool // the dialplan went on by itself
 }
 
 // end spools the end of a call. It is safe on disk when the error is nil.
@@ -233,7 +234,7 @@ func (a *Agent) end(e ending) error {
 	r := &endRecord{
 		CallID: c.ID, Session: c.Session, Channel: c.Channel, Trunk: c.Trunk, Caller: c.Caller, Called: c.Called, Presentation: c.Presentation,
 		StartedAt: c.Began, EndedAt: e.EndedAt, Cause: e.Cause, HangupSource: e.HangupSource, Results: c.Results,
-		AnsweredAt: c.AnsweredAt, Talk: c.Talk,
+		AnsweredAt: c.AnsweredAt, Talk: c.Talk, Fallback: e.Fallback,
 	}
 	if e.Session == "" && len(c.Session) <= maxChannelSession {
 		// An engine has answered, but the channel did not hear it in time, and went to the fallback.

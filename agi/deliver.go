@@ -228,6 +228,9 @@ func (r *endRecord) members(node string, session bool) map[string]any {
 	if len(r.Results) > 0 {
 		m[api.Results] = resultMembers(r.Results)
 	}
+	if r.Fallback {
+		m[api.Fallback] = true
+	}
 	if session {
 		m[api.Session] = r.Session
 		return m

@@ -40,6 +40,7 @@ const (
 	formAnswered     = "answered"    // CDR(answer,u)
 	formEnded        = "ended"       // as started
 	formBilled       = "billsec"     // CDR(billsec,f)
+	formStatus       = "status"      // RINGMASTER_STATUS at the end
 	formComplete     = "complete"    // 1: the form's last member, so that a torn file is known as such
 	maxForm          = 16 << 10      // bytes
 	statusOK         = "OK"          // RINGMASTER_STATUS
@@ -124,7 +125,7 @@ func parseEnding(v url.Values) (ending, error) {
 		query: parseQuery(v), Running: running,
 		AnsweredAt: epoch(v.Get(formAnswered)), EndedAt: epoch(v.Get(formEnded)),
 		Billed: time.Duration(seconds(v.Get(formBilled)) * float64(time.Second)).Round(time.Millisecond), Cause: integer(v.Get(formCause), 127),
-		HangupSource: printable(v.Get(formSource)),
+		HangupSource: printable(v.Get(formSource)), Fallback: v.Get(formStatus) == statusNone,
 	}, err
 }
 

@@ -39,6 +39,7 @@ type endRecord struct {
 	Talk         time.Duration `json:"talk,omitempty"`
 	Cause        int           `json:"cause"`
 	HangupSource string        `json:"hangup_source,omitempty"`
+	Fallback     bool          `json:"fallback,omitempty"`
 	Results      []result      `json:"results,omitempty"`
 	Reason       string        `json:"reason,omitempty"` // in rejected: why
 }

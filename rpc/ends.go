@@ -24,6 +24,7 @@ const (
 	endCalled
 	endPresentation
 	endTrunk
+	endFallback
 )
 
 var endMembers = []member{
@@ -41,6 +42,7 @@ var endMembers = []member{
 	endCalled:       {api.Called, textKind, false, "Without a session: as in call.start."},
 	endPresentation: {api.Presentation, textKind, false, "Without a session: as in call.start."},
 	endTrunk:        {api.Trunk, textKind, false, "Without a session: as in call.start."},
+	endFallback:     {api.Fallback, booleanKind, false, "True when no engine said in time what to do, so that the node did what it does then: the CDR's outcome is fallback, unless somebody had been connected before."},
 }
 
 func endMethod() *method {
@@ -145,7 +147,7 @@ func (q *query) bindEnd() (end logic.EndEvent, fault *wire.Fault) {
 	}
 	// The CDR may outlive the query in the ledger's queue, so it gets texts and slices of its own.
 	end.Results = q.results
-	end.Cause, end.HangupSource = int(a[endCause].Int()), a[endHangupSource].Text()
+	end.Cause, end.HangupSource, end.Fallback = int(a[endCause].Int()), a[endHangupSource].Text(), a[endFallback].Bool()
 	return end, nil
 }
 

@@ -50,4 +50,5 @@ type EndEvent struct {
 	EndedAt      time.Time // zero: now
 	Talk         time.Duration
 	HangupSource string
+	Fallback     bool // no engine said in time what to do, so the node did what it does then
 }

@@ -30,6 +30,9 @@ func (c *Session) outcome(legs []Leg, end EndEvent) Outcome {
 	if slices.ContainsFunc(legs, func(leg Leg) bool { return leg.Status == StatusAnswer }) {
 		return OutcomeAnswered
 	}
+	if end.Fallback {
+		return OutcomeFallback
+	}
 	hungUp := func(result Result) bool { return result.Status == StatusHangup }
 	switch {
 	case c.HungUp || slices.ContainsFunc(end.Results, hungUp):

@@ -49,6 +49,7 @@ const (
 	EndedAt      = "ended_at"     // the same forms; when the caller's leg ended, by the node's clock
 	TalkSeconds  = "talk_seconds" // double or int, seconds from the last answer to the end of the call, milliseconds kept
 	HangupSource = "hangup_source"
+	Fallback     = "fallback" // boolean, call.end: no engine said in time what to do, so the node did what it does then
 	At           = "at"       // dateTime.iso8601 UTC or string RFC 3339; number.translate for another time
 	BootID       = "boot_id"  // string, new at each start of the node
 	Capacity     = "capacity" // int, channels the node may carry
