@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/cost"
 	"cel.dev/cel-go/common/env"
 	"cel.dev/cel-go/common/types"
@@ -37,12 +38,17 @@ var base = sync.OnceValues(func() (*cel.Env, error) {
 	}
 	return cel.NewCustomEnv(
 		cel.StdLib(cel.StdLibSubset(subset)),
-		cel.Function("open", cel.Overload("open_calendar", []*cel.Type{CalendarType}, cel.BoolType,
-			cel.UnaryBinding(func(v ref.Val) ref.Val { open, _ := v.(*Calendar).ask(); return types.Bool(open) }))),
-		cel.Function("holiday", cel.Overload("holiday_calendar", []*cel.Type{CalendarType}, cel.BoolType,
-			cel.UnaryBinding(func(v ref.Val) ref.Val { _, holiday := v.(*Calendar).ask(); return types.Bool(holiday) }))),
+		question(openFunction),
+		question(holidayFunction),
 	)
 })
+
+// question is the declaration of a function of a calendar.
+func question(name string) cel.EnvOption {
+	asks := questions[name]
+	return cel.Function(name, cel.Overload(name+"_calendar", []*cel.Type{CalendarType}, cel.BoolType,
+		cel.UnaryBinding(func(v ref.Val) ref.Val { return types.Bool(asks(v.(*Calendar).ask())) })))
+}
 
 // Environment is the language with the given names in it.
 func Environment(names map[string]*cel.Type) (*cel.Env, error) {
@@ -61,6 +67,10 @@ func Environment(names map[string]*cel.Type) (*cel.Env, error) {
 type Expression struct {
 	Text    string
 	program cel.Program
+
+	// An expression that only asks a calendar, the commonest of all, needs no interpreter.
+	calendar string                        // its name, or empty
+	asks     func(open, holiday bool) bool // for which of the two
 }
 
 // Compile checks that text is an expression of the given type. The error is meant for its author.
@@ -79,8 +89,27 @@ func Compile(environment *cel.Env, text string, kind *cel.Type) (Expression, err
 		options = append(options, cel.CostLimit(CostLimit))
 	}
 	program, err := environment.Program(checked, options...)
-	return Expression{text, program}, err
+	e := Expression{Text: text, program: program}
+	if root := checked.NativeRep().Expr(); root.Kind() == ast.CallKind && len(root.AsCall().Args()) == 1 {
+		if argument := root.AsCall().Args()[0]; argument.Kind() == ast.IdentKind {
+			if e.asks = questions[root.AsCall().FunctionName()]; e.asks != nil {
+				e.calendar = argument.AsIdent()
+			}
+		}
+	}
+	return e, err
 }
+
+// questions are the functions of a calendar.
+var questions = map[string]func(open, holiday bool) bool{
+	openFunction:    func(open, _ bool) bool { return open },
+	holidayFunction: func(_, holiday bool) bool { return holiday },
+}
+
+const (
+	openFunction    = "open"
+	holidayFunction = "holiday"
+)
 
 // unknownSizes estimates as CEL itself does, and knows nothing of the length of texts: they may be endless.
 type unknownSizes struct{}
@@ -93,6 +122,13 @@ func (unknownSizes) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNo
 
 // Evaluate runs the expression. What fails at run time (cost, overflow, division by zero) is an error.
 func (e *Expression) Evaluate(names cel.Activation) (ref.Val, error) {
+	if e.calendar != "" {
+		if value, _ := names.ResolveName(e.calendar); value != nil {
+			if calendar, ok := value.(*Calendar); ok {
+				return types.Bool(e.asks(calendar.ask())), nil
+			}
+		}
+	}
 	value, _, err := e.program.Eval(names)
 	return value, err
 }
