@@ -25,13 +25,14 @@ const (
 	feedBackoff  = 50 * time.Millisecond   // before the first reconnect; doubles
 	feedBackoffs = time.Second             // at most
 	statusEvery  = 5                       // heartbeats between two notes in engine_status
+	pruneEvery   = 10 * time.Minute        // between two calls of prune_config_change
 )
 
 // configChannel is the NOTIFY channel on which Postgres tells of committed edits (migration 0004).
 const configChannel = "ringmaster_config"
 
 // Feed keeps the snapshot of the operators' tables current: it hears of each committed edit by LISTEN, loads and compiles
-// all tables in one view, and swaps the snapshot as a whole. Because a LISTEN connection can die in silence, each second a
+// what was touched since, or all tables, in one view, and swaps the snapshot as a whole. Because a LISTEN connection can die in silence, each second a
 // heartbeat goes through it: a query that also reads the revision, and a notification to itself that must come back.
 //
 // Run it in one goroutine; everything else is safe for concurrent use.
@@ -47,6 +48,9 @@ type Feed struct {
 	changed chan struct{} // closed and replaced when the snapshot changes
 
 	// Of the goroutine that runs it.
+	served   version // the snapshot's
+	whole    bool    // a delta went wrong: load everything next
+	pruned   time.Time
 	problems []logic.Problem
 	since    time.Time // the snapshot is served since
 	failure  string    // why the newest revision isn't served
@@ -146,19 +150,20 @@ func (f *Feed) session(ctx context.Context) (worked bool, err error) {
 			return worked, fmt.Errorf("the heartbeat failed: %w", err)
 		}
 		beats++
-		if !f.noted || beats%statusEvery == 0 {
-			f.note(ctx, conn)
-		}
 		// Not only newer: a database restored from its backup is behind.
-		if snapshot := f.snapshot.Load(); snapshot == nil || snapshot.Revision() != current {
-			if err := f.reload(ctx, conn); err != nil {
+		if !f.Ready() || f.served != current {
+			if err := f.update(ctx, conn); err != nil {
 				f.failure, f.noted = err.Error(), false
+				f.note(ctx, conn)
 				return worked, err
 			}
-			f.note(ctx, conn)
 		} else {
 			f.verified.Store(int64(time.Since(f.started)))
 		}
+		if !f.noted || beats%statusEvery == 0 {
+			f.note(ctx, conn)
+		}
+		f.prune(ctx, conn)
 		worked = true
 		heard, err := f.await(ctx, conn, own)
 		if err != nil {
@@ -191,12 +196,12 @@ func (f *Feed) listen(ctx context.Context) (conn *pgx.Conn, own string, err erro
 	return conn, own, nil
 }
 
-// beat proves the connection alive, reads the committed revision, and sends the notification that await wants to see.
-func (f *Feed) beat(ctx context.Context, conn *pgx.Conn, own string) (revision int64, err error) {
+// beat proves the connection alive, reads the committed version, and sends the notification that await wants to see.
+func (f *Feed) beat(ctx context.Context, conn *pgx.Conn, own string) (now version, err error) {
 	ctx, cancel := context.WithTimeout(ctx, feedTimeout)
 	defer cancel()
-	err = conn.QueryRow(ctx, "SELECT revision, pg_notify($1, '')::text FROM config_revision", own).Scan(&revision, nil)
-	return revision, err
+	err = conn.QueryRow(ctx, "SELECT v.*, pg_notify($1, '')::text FROM ("+versionSQL+") AS v", own).Scan(&now.revision, &now.commit, nil)
+	return now, err
 }
 
 // await waits for an edit, one beat at most, and reports whether the connection's own notification came.
@@ -222,7 +227,45 @@ func (f *Feed) await(ctx context.Context, conn *pgx.Conn, own string) (heard boo
 	}
 }
 
-// reload loads, compiles and swaps.
+// update takes over the newest version: by what was touched since the served one if that can be told, else by all rows.
+func (f *Feed) update(ctx context.Context, conn *pgx.Conn) error {
+	if f.Ready() && !f.whole {
+		if done, err := f.apply(ctx, conn); done || err != nil {
+			return err
+		}
+	}
+	return f.reload(ctx, conn)
+}
+
+// apply makes the newest snapshot of the served one. It reports whether it did; if it could not, reload can.
+func (f *Feed) apply(ctx context.Context, conn *pgx.Conn) (done bool, err error) {
+	result := "failed"
+	defer func() { f.store.metrics.deltas.WithLabelValues(result).Inc() }()
+	begun := time.Now()
+	served := f.snapshot.Load()
+	delta, now, ok, err := loadDelta(ctx, conn, served, f.served)
+	if err != nil {
+		f.whole = true
+		return false, err
+	}
+	if !ok {
+		result = "impossible"
+		return false, nil
+	}
+	loaded := time.Now()
+	snapshot, problems, err := guarded(now.revision, func() (*logic.Snapshot, []logic.Problem) { return served.Apply(delta, f.zones) })
+	if err != nil {
+		f.store.log.Error("edits could not be compiled by themselves; all of the config is compiled instead", "error", err)
+		return false, nil
+	}
+	result = "ok"
+	f.store.metrics.applySeconds.Observe(time.Since(begun).Seconds())
+	f.publish(snapshot, problems, now, begun)
+	f.store.log.Info("edits are live", "revision", now.revision, "problems", len(problems), "load", loaded.Sub(begun), "compile", time.Since(loaded))
+	return true, nil
+}
+
+// reload loads, compiles and swaps all of it.
 func (f *Feed) reload(ctx context.Context, conn *pgx.Conn) (err error) {
 	defer func() {
 		result := "ok"
@@ -232,7 +275,7 @@ func (f *Feed) reload(ctx context.Context, conn *pgx.Conn) (err error) {
 		f.store.metrics.loads.WithLabelValues(result).Inc()
 	}()
 	begun := time.Now()
-	rows, err := load(ctx, conn)
+	rows, now, err := load(ctx, conn)
 	if err != nil {
 		return err
 	}
@@ -242,32 +285,54 @@ func (f *Feed) reload(ctx context.Context, conn *pgx.Conn) (err error) {
 		return err
 	}
 	compiled := time.Now()
-	f.snapshot.Store(snapshot)
-	f.verified.Store(int64(begun.Sub(f.started)))
-	f.problems, f.since, f.failure, f.noted = problems, compiled, "", false
-	f.mu.Lock()
-	close(f.changed)
-	f.changed = make(chan struct{})
-	f.mu.Unlock()
-
-	m := f.store.metrics
-	m.loadSeconds.Observe(loaded.Sub(begun).Seconds())
-	m.compSeconds.Observe(compiled.Sub(loaded).Seconds())
-	m.revision.Set(float64(snapshot.Revision()))
-	m.problems.Set(float64(len(problems)))
-	f.store.log.Info("the config is live", "revision", snapshot.Revision(), "problems", len(problems),
+	f.whole = false
+	f.store.metrics.loadSeconds.Observe(loaded.Sub(begun).Seconds())
+	f.store.metrics.compSeconds.Observe(compiled.Sub(loaded).Seconds())
+	f.publish(snapshot, problems, now, begun)
+	f.store.log.Info("the config is live", "revision", now.revision, "problems", len(problems),
 		"load", loaded.Sub(begun), "compile", compiled.Sub(loaded))
 	return nil
 }
 
-// compile calls logic.Compile. A panic there would be a bug, but it would take every engine down at once and again at each
+// publish lets calls be decided on a snapshot, which was the newest at an instant.
+func (f *Feed) publish(snapshot *logic.Snapshot, problems []logic.Problem, v version, at time.Time) {
+	f.snapshot.Store(snapshot)
+	f.verified.Store(int64(at.Sub(f.started)))
+	f.served, f.problems, f.since, f.failure, f.noted = v, problems, time.Now(), "", false
+	f.mu.Lock()
+	close(f.changed)
+	f.changed = make(chan struct{})
+	f.mu.Unlock()
+	f.store.metrics.revision.Set(float64(v.revision))
+	f.store.metrics.problems.Set(float64(len(problems)))
+}
+
+// prune lets Postgres forget, now and then, what no engine needs any more.
+func (f *Feed) prune(ctx context.Context, conn *pgx.Conn) {
+	if time.Since(f.pruned) < pruneEvery {
+		return
+	}
+	f.pruned = time.Now()
+	ctx, cancel := context.WithTimeout(ctx, feedTimeout)
+	defer cancel()
+	if _, err := conn.Exec(ctx, "SELECT prune_config_change()"); err != nil {
+		f.store.log.Warn("couldn't prune config_change", "error", err)
+	}
+}
+
+// compile calls logic.Compile.
+func compile(rows *logic.Rows, previous *logic.Snapshot, zones logic.Zones) (*logic.Snapshot, []logic.Problem, error) {
+	return guarded(rows.Revision, func() (*logic.Snapshot, []logic.Problem) { return logic.Compile(rows, previous, zones) })
+}
+
+// guarded compiles. A panic there would be a bug, but it would take every engine down at once and again at each
 // restart, for one odd row; so it counts as a load that failed, and the old snapshot serves on.
-func compile(rows *logic.Rows, previous *logic.Snapshot, zones logic.Zones) (s *logic.Snapshot, p []logic.Problem, err error) {
+func guarded(revision int64, compile func() (*logic.Snapshot, []logic.Problem)) (s *logic.Snapshot, p []logic.Problem, err error) {
 	defer func() {
 		if bug := recover(); bug != nil {
-			err = fmt.Errorf("couldn't compile revision %d: %v\n%s", rows.Revision, bug, debug.Stack())
+			err = fmt.Errorf("couldn't compile revision %d: %v\n%s", revision, bug, debug.Stack())
 		}
 	}()
-	s, p = logic.Compile(rows, previous, zones)
+	s, p = compile()
 	return s, p, nil
 }

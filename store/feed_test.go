@@ -211,14 +211,14 @@ func TestFailedLoadIsTold(t *testing.T) {
 	dsn := storetest.Database(t)
 	f := feed(t, open(t, dsn))
 	had := f.Revision()
-	mustExec(t, dsn, "INSERT INTO trunk VALUES ('t'); ALTER TABLE subscriber RENAME TO gone")
+	mustExec(t, dsn, "INSERT INTO trunk VALUES ('t'); ALTER TABLE numbering_plan RENAME TO gone")
 	await(t, func() bool {
-		return ask[bool](t, dsn, "SELECT coalesce(error LIKE '%subscriber%', false) FROM engine_status")
+		return ask[bool](t, dsn, "SELECT coalesce(error LIKE '%numbering_plan%', false) FROM engine_status")
 	})
 	if f.Revision() != had {
 		t.Fatalf("serves revision %d", f.Revision())
 	}
-	mustExec(t, dsn, "ALTER TABLE gone RENAME TO subscriber")
+	mustExec(t, dsn, "ALTER TABLE gone RENAME TO numbering_plan")
 	live(t, f, dsn)
 	await(t, func() bool { return ask[bool](t, dsn, "SELECT error IS NULL FROM engine_status") })
 }

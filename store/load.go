@@ -26,34 +26,71 @@ func (s *Store) Load(ctx context.Context) (*logic.Rows, error) {
 		return nil, fmt.Errorf("couldn't load the operators' tables: %w", err)
 	}
 	defer conn.Release()
-	return load(ctx, conn.Conn())
+	rows, _, err := load(ctx, conn.Conn())
+	return rows, err
 }
 
 var errStalled = fmt.Errorf("Postgres sent nothing for %v", loadStall)
 
-func load(ctx context.Context, conn *pgx.Conn) (*logic.Rows, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	watchdog := time.AfterFunc(loadStall, func() { cancel(errStalled) })
-	defer watchdog.Stop()
+// watchdog ends a load that doesn't go on.
+type watchdog struct {
+	timer  *time.Timer
+	cancel context.CancelCauseFunc
+}
 
+// watch makes the context of a load. It ends when note isn't called for loadStall.
+func watch(ctx context.Context) (*watchdog, context.Context) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	return &watchdog{time.AfterFunc(loadStall, func() { cancel(errStalled) }), cancel}, ctx
+}
+
+func (w *watchdog) note() { w.timer.Reset(loadStall) }
+
+func (w *watchdog) stop() {
+	w.timer.Stop()
+	w.cancel(nil)
+}
+
+func load(ctx context.Context, conn *pgx.Conn) (*logic.Rows, version, error) {
+	w, ctx := watch(ctx)
+	defer w.stop()
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
-		return nil, fmt.Errorf("couldn't load the operators' tables: %w", explain(ctx, err))
+		return nil, version{}, fmt.Errorf("couldn't load the operators' tables: %w", explain(ctx, err))
 	}
 	// Should the rollback fail, the connection is closed by it, and no harm is done.
 	defer tx.Rollback(context.WithoutCancel(ctx))
-	rows := new(logic.Rows)
-	r := reader{seen: make(map[string]string)}
-	for _, t := range tables {
-		if err := r.table(ctx, tx, t, rows, watchdog); err != nil {
-			return nil, fmt.Errorf("couldn't load table %s: %w", t.name, explain(ctx, err))
-		}
+	rows, now, err := loadVersion(ctx, tx, w)
+	if err != nil {
+		return nil, version{}, err
 	}
 	if err := tx.Commit(ctx); err != nil {
-		return nil, fmt.Errorf("couldn't load the operators' tables: %w", explain(ctx, err))
+		return nil, version{}, fmt.Errorf("couldn't load the operators' tables: %w", explain(ctx, err))
 	}
-	return rows, nil
+	return rows, now, nil
+}
+
+// loadIn reads the tables as a transaction sees them, which should be repeatable read.
+func loadIn(ctx context.Context, tx pgx.Tx) (*logic.Rows, error) {
+	w, ctx := watch(ctx)
+	defer w.stop()
+	rows, _, err := loadVersion(ctx, tx, w)
+	return rows, err
+}
+
+func loadVersion(ctx context.Context, tx pgx.Tx, w *watchdog) (*logic.Rows, version, error) {
+	var now version
+	if err := tx.QueryRow(ctx, versionSQL).Scan(&now.revision, &now.commit); err != nil {
+		return nil, version{}, fmt.Errorf("couldn't load table config_history: %w", explain(ctx, err))
+	}
+	rows := &logic.Rows{Revision: now.revision}
+	r := reader{seen: make(map[string]string)}
+	for _, t := range tables {
+		if err := r.read(ctx, tx, t, t.sql+" "+t.order, nil, rows, w); err != nil {
+			return nil, version{}, fmt.Errorf("couldn't load table %s: %w", t.name, explain(ctx, err))
+		}
+	}
+	return rows, now, nil
 }
 
 // explain says why a context ended, which the driver doesn't.
@@ -64,11 +101,14 @@ func explain(ctx context.Context, err error) error {
 	return err
 }
 
-// table is one operators' table: how it is asked for, and how a row is read, column by column in the query's order.
+// table is one operators' table: how all of it is asked for, how the rows of what was touched are (nil: a delta has none of it), and how
+// a row is read, column by column in the query's order.
 type table struct {
-	name string
-	sql  string
-	read func(r *reader, rows *logic.Rows)
+	name  string
+	sql   string // up to the name of the table
+	order string
+	picks []pick
+	row   func(r *reader, rows *logic.Rows)
 }
 
 // reader reads the binary columns of a row. Scanning by reflection would cost more than all the rest of a load of a million rows.
@@ -79,19 +119,20 @@ type reader struct {
 	seen   map[string]string // names that stand in many rows, once each
 }
 
-func (r *reader) table(ctx context.Context, tx pgx.Tx, t table, rows *logic.Rows, watchdog *time.Timer) error {
+// read adds a query's rows.
+func (r *reader) read(ctx context.Context, tx pgx.Tx, t table, sql string, args []any, rows *logic.Rows, w *watchdog) error {
 	// All columns in the binary format.
-	result, err := tx.Query(ctx, t.sql, pgx.QueryResultFormats{pgx.BinaryFormatCode})
+	result, err := tx.Query(ctx, sql, append([]any{pgx.QueryResultFormats{pgx.BinaryFormatCode}}, args...)...)
 	if err != nil {
 		return err
 	}
 	defer result.Close()
 	for n := 0; result.Next(); n++ {
 		if n%stallInterval == 0 {
-			watchdog.Reset(loadStall)
+			w.note()
 		}
 		r.values, r.column = result.RawValues(), 0
-		t.read(r, rows)
+		t.row(r, rows)
 		if r.err == nil && r.column != len(r.values) {
 			r.err = fmt.Errorf("%d columns were read of %d", r.column, len(r.values))
 		}
@@ -99,7 +140,7 @@ func (r *reader) table(ctx context.Context, tx pgx.Tx, t table, rows *logic.Rows
 			return r.err
 		}
 	}
-	watchdog.Reset(loadStall)
+	w.note()
 	return result.Err()
 }
 

@@ -9,6 +9,8 @@ type metrics struct {
 	loads         *prometheus.CounterVec
 	loadSeconds   prometheus.Histogram
 	compSeconds   prometheus.Histogram
+	deltas        *prometheus.CounterVec
+	applySeconds  prometheus.Histogram
 	revision      prometheus.Gauge
 	problems      prometheus.Gauge
 
@@ -44,6 +46,10 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Help: "Time to read the operators' tables.", Buckets: prometheus.ExponentialBuckets(0.005, 2, 14)}),
 		compSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "ringmaster_config_compile_seconds",
 			Help: "Time to compile the operators' tables.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),
+		deltas: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ringmaster_config_deltas_total",
+			Help: "Edits taken over by loading only what was touched, by result; impossible: everything was loaded instead."}, []string{"result"}),
+		applySeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "ringmaster_config_apply_seconds",
+			Help: "Time to load and compile what edits touched.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),
 		revision: prometheus.NewGauge(prometheus.GaugeOpts{Name: "ringmaster_config_revision",
 			Help: "Config revision that is served; 0 before the first load."}),
 		problems: prometheus.NewGauge(prometheus.GaugeOpts{Name: "ringmaster_config_problems",
@@ -76,8 +82,11 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	}
 	m.loads.WithLabelValues("ok")
 	m.loads.WithLabelValues("failed")
+	for _, result := range []string{"ok", "impossible", "failed"} {
+		m.deltas.WithLabelValues(result)
+	}
 	if registry != nil {
-		registry.MustRegister(m.feedUp, m.feedReconnect, m.loads, m.loadSeconds, m.compSeconds, m.revision, m.problems,
+		registry.MustRegister(m.feedUp, m.feedReconnect, m.loads, m.loadSeconds, m.compSeconds, m.deltas, m.applySeconds, m.revision, m.problems,
 			m.queueDepth, m.batchSize, m.commits, m.retries, m.late, m.refused, m.cdrs, m.duplicates)
 	}
 	return m

@@ -16,6 +16,7 @@ const (
 	maxProblems   = 10_000         // rows of config_problem; a mistake in a big table makes one for each of its rows
 	maxProblemKey = 256            // bytes of a key
 	maxReason     = 1024           // bytes of a reason; the three together must fit an index entry
+	noteLock      = "300ms"        // to wait for a lock
 	forgetEngines = 24 * time.Hour // engine_status forgets engines that were not seen for so long
 )
 
@@ -38,6 +39,11 @@ func (f *Feed) noteIn(ctx context.Context, conn *pgx.Conn) error {
 		return err
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx))
+	// A predecessor whose connection died in silence may hold the rows until Postgres finds out. Waiting for it until the deadline would
+	// cost the connection, and with it the feed.
+	if _, err := tx.Exec(ctx, "SELECT set_config('lock_timeout', $1, true)", noteLock); err != nil {
+		return err
+	}
 	var since *time.Time
 	if !f.since.IsZero() {
 		since = &f.since

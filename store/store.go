@@ -89,7 +89,7 @@ func settings(c *pgx.ConnConfig, application string) {
 	// An acknowledged end of a call is on disk, whatever the server's default.
 	c.RuntimeParams["synchronous_commit"] = "on"
 	c.RuntimeParams["lock_timeout"] = "5s"
-	c.RuntimeParams["idle_in_transaction_session_timeout"] = "60s"
+	c.RuntimeParams["idle_in_transaction_session_timeout"] = "10s"
 }
 
 // connect opens one connection outside of the pool.

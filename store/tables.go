@@ -2,91 +2,87 @@ package store
 
 import "ringmaster/logic"
 
-// tables are all that Load reads. Columns stand in the order in which they are read. Where the order of rows matters to
-// logic, the query gives it.
+// tables are all that Load reads, and how a delta asks for the rows of what was touched. Columns stand in the order in which they
+// are read. Where the order of rows matters to logic, the query gives it.
 var tables = []table{
-	{"config_revision", `SELECT revision FROM config_revision`, func(r *reader, rows *logic.Rows) {
-		rows.Revision = r.int64()
-	}},
-	{"numbering_plan", `SELECT numbering_plan, country_code, international_prefix, national_prefix FROM numbering_plan`, func(r *reader, rows *logic.Rows) {
+	{"numbering_plan", `SELECT numbering_plan, country_code, international_prefix, national_prefix FROM numbering_plan`, "", []pick{small}, func(r *reader, rows *logic.Rows) {
 		rows.NumberingPlans = append(rows.NumberingPlans, logic.NumberingPlanRow{
 			NumberingPlan: r.text(), CountryCode: r.text(), InternationalPrefix: r.text(), NationalPrefix: r.text()})
 	}},
-	{"trunk", `SELECT trunk, numbering_plan FROM trunk`, func(r *reader, rows *logic.Rows) {
+	{"trunk", `SELECT trunk, numbering_plan FROM trunk`, "", []pick{small}, func(r *reader, rows *logic.Rows) {
 		rows.Trunks = append(rows.Trunks, logic.TrunkRow{Trunk: r.name(), NumberingPlan: r.text()})
 	}},
-	{"node", `SELECT node, secret_sha256, certificate_name, capacity, in_service FROM node`, func(r *reader, rows *logic.Rows) {
+	{"node", `SELECT node, secret_sha256, certificate_name, capacity, in_service FROM node`, "", []pick{small}, func(r *reader, rows *logic.Rows) {
 		rows.Nodes = append(rows.Nodes, logic.NodeRow{
 			Node: r.text(), SecretSHA256: r.bytes(), CertificateName: r.text(), Capacity: r.int(), InService: r.bool()})
 	}},
-	{"session_key", `SELECT session_key_id, secret, created_at FROM session_key ORDER BY session_key_id`, func(r *reader, rows *logic.Rows) {
+	{"session_key", `SELECT session_key_id, secret, created_at FROM session_key`, "ORDER BY session_key_id", []pick{small}, func(r *reader, rows *logic.Rows) {
 		rows.SessionKeys = append(rows.SessionKeys, logic.SessionKeyRow{SessionKeyID: r.int64(), Secret: r.bytes(), CreatedAt: r.time()})
 	}},
-	{"prompt", `SELECT prompt, file FROM prompt`, func(r *reader, rows *logic.Rows) {
+	{"prompt", `SELECT prompt, file FROM prompt`, "", []pick{small}, func(r *reader, rows *logic.Rows) {
 		rows.Prompts = append(rows.Prompts, logic.PromptRow{Prompt: r.text(), File: r.text()})
 	}},
-	{"area_prefix", `SELECT prefix, area FROM area_prefix`, func(r *reader, rows *logic.Rows) {
+	{"area_prefix", `SELECT prefix, area FROM area_prefix`, "", []pick{small}, func(r *reader, rows *logic.Rows) {
 		rows.AreaPrefixes = append(rows.AreaPrefixes, logic.AreaPrefixRow{Prefix: r.text(), Area: r.name()})
 	}},
-	{"calendar", `SELECT calendar, time_zone FROM calendar`, func(r *reader, rows *logic.Rows) {
+	{"calendar", `SELECT calendar, time_zone FROM calendar`, "", []pick{named("calendar", calendars)}, func(r *reader, rows *logic.Rows) {
 		rows.Calendars = append(rows.Calendars, logic.CalendarRow{Calendar: r.name(), TimeZone: r.name()})
 	}},
 	{"calendar_window", `SELECT calendar_window_id, calendar, weekdays, extract(epoch FROM opens_at)::int, extract(epoch FROM closes_at)::int,
-		valid_from, valid_to FROM calendar_window ORDER BY calendar_window_id`, func(r *reader, rows *logic.Rows) {
+		valid_from, valid_to FROM calendar_window`, "ORDER BY calendar_window_id", []pick{named("calendar", calendars)}, func(r *reader, rows *logic.Rows) {
 		rows.CalendarWindows = append(rows.CalendarWindows, logic.CalendarWindowRow{
 			CalendarWindowID: r.int64(), Calendar: r.name(), Weekdays: r.name(), OpensAt: r.int(), ClosesAt: r.int(), ValidFrom: r.date(), ValidTo: r.date()})
 	}},
 	{"calendar_holiday", `SELECT calendar, holiday, name, yearly, coalesce(extract(epoch FROM opens_at)::int, 0),
-		coalesce(extract(epoch FROM closes_at)::int, 0) FROM calendar_holiday ORDER BY calendar, holiday`, func(r *reader, rows *logic.Rows) {
+		coalesce(extract(epoch FROM closes_at)::int, 0) FROM calendar_holiday`, "ORDER BY calendar, holiday", []pick{named("calendar", calendars)}, func(r *reader, rows *logic.Rows) {
 		rows.CalendarHolidays = append(rows.CalendarHolidays, logic.CalendarHolidayRow{
 			Calendar: r.name(), Holiday: r.date(), Name: r.name(), Yearly: r.bool(), OpensAt: r.int(), ClosesAt: r.int()})
 	}},
-	{"screening_list", `SELECT screening_list, match FROM screening_list`, func(r *reader, rows *logic.Rows) {
+	{"screening_list", `SELECT screening_list, match FROM screening_list`, "", []pick{named("screening_list", screeningLists)}, func(r *reader, rows *logic.Rows) {
 		rows.ScreeningLists = append(rows.ScreeningLists, logic.ScreeningListRow{ScreeningList: r.name(), Match: r.name()})
 	}},
-	{"screening_entry", `SELECT screening_list, entry, valid_from, valid_to FROM screening_entry`, func(r *reader, rows *logic.Rows) {
+	{"screening_entry", `SELECT screening_list, entry, valid_from, valid_to FROM screening_entry`, "", []pick{named("screening_list", screeningLists), single("screening_list", "entry", screeningEntries)}, func(r *reader, rows *logic.Rows) {
 		rows.ScreeningEntries = append(rows.ScreeningEntries, logic.ScreeningEntryRow{
 			ScreeningList: r.name(), Entry: r.text(), ValidFrom: r.time(), ValidTo: r.time()})
 	}},
-	{"translation_table", `SELECT translation_table, match FROM translation_table`, func(r *reader, rows *logic.Rows) {
+	{"translation_table", `SELECT translation_table, match FROM translation_table`, "", []pick{named("translation_table", translationTables)}, func(r *reader, rows *logic.Rows) {
 		rows.TranslationTables = append(rows.TranslationTables, logic.TranslationTableRow{TranslationTable: r.name(), Match: r.name()})
 	}},
-	{"translation", `SELECT translation_table, key, value, trunk FROM translation`, func(r *reader, rows *logic.Rows) {
+	{"translation", `SELECT translation_table, key, value, trunk FROM translation`, "", []pick{named("translation_table", translationTables), single("translation_table", "key", translations)}, func(r *reader, rows *logic.Rows) {
 		rows.Translations = append(rows.Translations, logic.TranslationRow{
 			TranslationTable: r.name(), Key: r.text(), Value: r.text(), Trunk: r.name()})
 	}},
-	{"distribution", `SELECT distribution, method FROM distribution`, func(r *reader, rows *logic.Rows) {
+	{"distribution", `SELECT distribution, method FROM distribution`, "", []pick{named("distribution", distributions)}, func(r *reader, rows *logic.Rows) {
 		rows.Distributions = append(rows.Distributions, logic.DistributionRow{Distribution: r.name(), Method: r.name()})
 	}},
-	{"distribution_branch", `SELECT distribution, position, branch, weight, value, trunk FROM distribution_branch
-		ORDER BY distribution, position`, func(r *reader, rows *logic.Rows) {
+	{"distribution_branch", `SELECT distribution, position, branch, weight, value, trunk FROM distribution_branch`, "ORDER BY distribution, position", []pick{named("distribution", distributions)}, func(r *reader, rows *logic.Rows) {
 		rows.Branches = append(rows.Branches, logic.BranchRow{
 			Distribution: r.name(), Position: r.int(), Branch: r.name(), Weight: r.int(), Value: r.text(), Trunk: r.name()})
 	}},
-	{"script", `SELECT script, first_step FROM script ORDER BY script`, func(r *reader, rows *logic.Rows) {
+	{"script", `SELECT script, first_step FROM script`, "ORDER BY script", []pick{named("script", scripts)}, func(r *reader, rows *logic.Rows) {
 		rows.Scripts = append(rows.Scripts, logic.ScriptRow{Script: r.name(), FirstStep: r.name()})
 	}},
-	{"script_parameter", `SELECT script, parameter, type, default_value FROM script_parameter ORDER BY script, parameter`, func(r *reader, rows *logic.Rows) {
+	{"script_parameter", `SELECT script, parameter, type, default_value FROM script_parameter`, "ORDER BY script, parameter", []pick{named("script", scripts)}, func(r *reader, rows *logic.Rows) {
 		rows.ScriptParameters = append(rows.ScriptParameters, logic.ScriptParameterRow{
 			Script: r.name(), Parameter: r.name(), Type: r.name(), DefaultValue: r.optional()})
 	}},
-	{"step", `SELECT script, step, sib, parameters::text FROM step ORDER BY script, step`, func(r *reader, rows *logic.Rows) {
+	{"step", `SELECT script, step, sib, parameters::text FROM step`, "ORDER BY script, step", []pick{named("script", scripts)}, func(r *reader, rows *logic.Rows) {
 		rows.Steps = append(rows.Steps, logic.StepRow{Script: r.name(), Step: r.name(), SIB: r.name(), Parameters: r.bytes()})
 	}},
-	{"step_exit", `SELECT script, step, exit, next_step FROM step_exit ORDER BY script, step, exit`, func(r *reader, rows *logic.Rows) {
+	{"step_exit", `SELECT script, step, exit, next_step FROM step_exit`, "ORDER BY script, step, exit", []pick{named("script", scripts)}, func(r *reader, rows *logic.Rows) {
 		rows.StepExits = append(rows.StepExits, logic.StepExitRow{Script: r.name(), Step: r.name(), Exit: r.name(), NextStep: r.name()})
 	}},
-	{"subscriber", `SELECT subscriber FROM subscriber`, func(r *reader, rows *logic.Rows) {
+	{"subscriber", `SELECT subscriber FROM subscriber`, "", nil, func(r *reader, rows *logic.Rows) {
 		rows.Subscribers = append(rows.Subscribers, logic.SubscriberRow{Subscriber: r.name()})
 	}},
-	{"service", `SELECT service, subscriber, script, language, active FROM service`, func(r *reader, rows *logic.Rows) {
+	{"service", `SELECT service, subscriber, script, language, active FROM service`, "", []pick{named("service", services)}, func(r *reader, rows *logic.Rows) {
 		rows.Services = append(rows.Services, logic.ServiceRow{
 			Service: r.name(), Subscriber: r.name(), Script: r.name(), Language: r.name(), Active: r.bool()})
 	}},
-	{"service_parameter", `SELECT service, parameter, value FROM service_parameter`, func(r *reader, rows *logic.Rows) {
+	{"service_parameter", `SELECT service, parameter, value FROM service_parameter`, "", []pick{named("service", services)}, func(r *reader, rows *logic.Rows) {
 		rows.ServiceParameters = append(rows.ServiceParameters, logic.ServiceParameterRow{Service: r.name(), Parameter: r.name(), Value: r.text()})
 	}},
-	{"service_number", `SELECT number, match, service FROM service_number`, func(r *reader, rows *logic.Rows) {
+	{"service_number", `SELECT number, match, service FROM service_number`, "", []pick{single("number", "match", numbers)}, func(r *reader, rows *logic.Rows) {
 		rows.ServiceNumbers = append(rows.ServiceNumbers, logic.ServiceNumberRow{Number: r.text(), Match: r.name(), Service: r.name()})
 	}},
 }
