@@ -1,0 +1,109 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"ringmaster/logic"
+)
+
+// OperatorTables lists the tables that operators write, those with secrets included.
+func OperatorTables() []string {
+	var names []string
+	for _, t := range tables {
+		names = append(names, t.name)
+	}
+	return names
+}
+
+// draftGuard is the constraint that no draft can be committed by.
+const draftGuard = "a_draft_is_never_committed"
+
+// LoadDraft reads the operators' tables as they would be after sql, which is run in a transaction that is rolled back. What Postgres would
+// refuse at COMMIT is refused here. The revision is the one that the draft builds on.
+//
+// Statements of sql that end its transaction are refused too, and change nothing.
+func (s *Store) LoadDraft(ctx context.Context, sql string) (*logic.Rows, error) {
+	conn, err := connect(ctx, s.pool.Config().ConnString(), "ringmaster "+s.engine+" draft")
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	// What comes after a ROLLBACK in the draft would be a transaction of its own, committed at once: let it be one that cannot write.
+	if _, err := conn.Exec(ctx, "SET default_transaction_read_only = on"); err != nil {
+		return nil, fmt.Errorf("couldn't begin a draft: %w", err)
+	}
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadWrite})
+	if err != nil {
+		return nil, fmt.Errorf("couldn't begin a draft: %w", err)
+	}
+	defer tx.Rollback(context.WithoutCancel(ctx))
+	if _, err := tx.Exec(ctx, `CREATE TEMPORARY TABLE draft_guard (one integer PRIMARY KEY, other integer CONSTRAINT `+draftGuard+`
+			REFERENCES draft_guard DEFERRABLE INITIALLY DEFERRED);
+		INSERT INTO draft_guard VALUES (1, 2)`, pgx.QueryExecModeSimpleProtocol); err != nil {
+		return nil, fmt.Errorf("couldn't begin a draft: %w", err)
+	}
+	if _, err := tx.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol); err != nil {
+		return nil, draftError(sql, err)
+	}
+	if conn.PgConn().TxStatus() != 'T' {
+		return nil, draftError(sql, errDraftEnded)
+	}
+	if err := CheckDeferred(ctx, tx); err != nil {
+		return nil, draftError(sql, err)
+	}
+	return loadIn(ctx, tx)
+}
+
+// CheckDeferred makes Postgres check now what it would check at COMMIT of edits to operators' tables. Afterwards such constraints are checked
+// at once in this transaction.
+func CheckDeferred(ctx context.Context, tx pgx.Tx) error {
+	// By name, and not ALL: the trigger that counts the revision takes a lock that every editor needs.
+	var names string
+	if err := tx.QueryRow(ctx, `SELECT coalesce(string_agg(DISTINCT format('public.%I', conname), ', '), '') FROM pg_constraint
+		WHERE condeferrable AND connamespace = 'public'::regnamespace AND conrelid IN (SELECT ('public.' || t)::regclass FROM unnest($1::text[]) AS t)`,
+		OperatorTables()).Scan(&names); err != nil {
+		return fmt.Errorf("couldn't list the deferred constraints: %w", err)
+	}
+	if names == "" {
+		return nil
+	}
+	_, err := tx.Exec(ctx, "SET CONSTRAINTS "+names+" IMMEDIATE", pgx.QueryExecModeSimpleProtocol)
+	return err
+}
+
+var errDraftEnded = errors.New("it ends its own transaction: leave out BEGIN, COMMIT and ROLLBACK")
+
+// draftError says what is wrong with a draft, and in which line.
+func draftError(sql string, err error) error {
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) {
+		return fmt.Errorf("the draft cannot be used: %w", err)
+	}
+	// 25006 is a write after the draft has ended its transaction.
+	if refused.ConstraintName == draftGuard || refused.Code == "25006" {
+		return fmt.Errorf("the draft cannot be used: %w", errDraftEnded)
+	}
+	where := ""
+	if position := int(refused.Position); position > 0 {
+		before := []rune(sql)
+		where = fmt.Sprintf("line %d: ", 1+strings.Count(string(before[:min(position-1, len(before))]), "\n"))
+	}
+	return fmt.Errorf("the draft cannot be used: %s%w%s", where, err, Advice(refused))
+}
+
+// Advice is Postgres' DETAIL and HINT on lines of their own, which the text of an error lacks.
+func Advice(refused *pgconn.PgError) string {
+	var text strings.Builder
+	for _, part := range []struct{ name, text string }{{"DETAIL", refused.Detail}, {"HINT", refused.Hint}} {
+		if part.text != "" {
+			text.WriteString("\n" + part.name + ": " + part.text)
+		}
+	}
+	return text.String()
+}

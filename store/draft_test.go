@@ -1,0 +1,74 @@
+package store_test
+
+import (
+	"strings"
+	"testing"
+
+	"ringmaster/store"
+	"ringmaster/store/storetest"
+)
+
+func TestLoadDraftShowsWhatIsNotThere(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	loadDemo(t, dsn)
+	s := open(t, dsn)
+	before, err := s.Load(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	draft, err := s.LoadDraft(within(t), `INSERT INTO trunk (trunk) VALUES ('drafted'); UPDATE service SET active = false WHERE service = 'acme_hotline';`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(draft.Trunks) != len(before.Trunks)+1 || draft.Revision != before.Revision {
+		t.Errorf("the draft has %d trunks and revision %d; before there were %d and %d", len(draft.Trunks), draft.Revision, len(before.Trunks), before.Revision)
+	}
+	for _, service := range draft.Services {
+		if service.Active != (service.Service != "acme_hotline") {
+			t.Errorf("service %s: active is %v in the draft", service.Service, service.Active)
+		}
+	}
+	if n := ask[int](t, dsn, "SELECT count(*) FROM trunk WHERE trunk = 'drafted'"); n != 0 {
+		t.Error("the draft was committed")
+	}
+	if revision := ask[int64](t, dsn, "SELECT revision FROM config_revision"); revision != before.Revision {
+		t.Errorf("the draft has made revision %d", revision)
+	}
+}
+
+func TestDraftsThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	loadDemo(t, dsn)
+	s := open(t, dsn)
+	for name, c := range map[string]struct{ sql, want string }{
+		"syntax":            {"INSERT INTO trunk (trunk) VALUES ('a');\nINSERT trunk;", "line 2: "},
+		"a constraint":      {"INSERT INTO service_number VALUES ('0800', 'exact', 'acme_hotline')", "country_code_first"},
+		"one at commit":     {"DELETE FROM calendar WHERE calendar = 'always'", `calendar "always" is in use`},
+		"its hint":          {"DELETE FROM calendar WHERE calendar = 'always'", "HINT: Change that parameter"},
+		"commit":            {"DELETE FROM screening_entry; COMMIT", "ends its own transaction"},
+		"commit in between": {"DELETE FROM screening_entry; COMMIT; DELETE FROM screening_list", "ends its own transaction"},
+		"rollback":          {"ROLLBACK", "ends its own transaction"},
+		"write after it":    {"ROLLBACK; DELETE FROM screening_entry", "ends its own transaction"},
+		"begin anew":        {"ROLLBACK; BEGIN; DELETE FROM screening_entry; COMMIT", "ends its own transaction"},
+		"commit in a block": {"DO $$ BEGIN DELETE FROM screening_entry; COMMIT; END $$", "invalid transaction termination"},
+	} {
+		if _, err := s.LoadDraft(within(t), c.sql); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v; want %q", name, err, c.want)
+		}
+	}
+	if n := ask[int](t, dsn, "SELECT count(*) FROM screening_entry"); n != 2 {
+		t.Errorf("%d entries are left of 2: a draft was committed", n)
+	}
+}
+
+func TestOperatorTablesExist(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	for _, name := range store.OperatorTables() {
+		if !ask[bool](t, dsn, "SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass($1))", name) {
+			t.Errorf("table %s isn't there", name)
+		}
+	}
+}
