@@ -38,12 +38,12 @@ func (c *compiler) compileServices() {
 		yield(i)
 		c.compileInto(edit, row, given[row.Service])
 	}
-	if !c.whole {
+	if concerned := c.concerned(); concerned != nil && !c.whole {
 		i := 0
 		for service := range c.previous.services.All() {
 			yield(i)
 			i++
-			if service.script != nil && !c.changed["service"][service.name] && c.concerned(service) {
+			if service.script != nil && concerned(service) && !c.changed["service"][service.name] {
 				row, parameters := service.rows()
 				c.compileInto(edit, row, parameters)
 			}
@@ -52,17 +52,42 @@ func (c *compiler) compileServices() {
 	finish(c, "service", edit, &c.snapshot.services)
 }
 
-// concerned reports whether a service is made of something that changed.
-func (c *compiler) concerned(s *service) bool {
-	if c.small() || c.changed["script"][s.script.name] {
-		return true
+// concerned returns what tells whether a service is made of something that changed; nil when none can be. A service is asked for those
+// of its slots only that may hold such a thing, because there may be very many services.
+func (c *compiler) concerned() func(*service) bool {
+	if c.small() {
+		return func(*service) bool { return true }
 	}
-	for i := range s.slots {
-		if changed := c.changed[s.script.parameters[i].kind]; len(changed) > 0 && changed[s.slots[i].text] {
-			return true
+	some := false
+	for kind, changed := range c.changed {
+		some = some || kind != "service" && len(changed) > 0
+	}
+	if !some {
+		return nil
+	}
+	type question struct {
+		slot    int
+		changed map[string]bool
+	}
+	var of *script
+	var always bool
+	var questions []question
+	return func(s *service) bool {
+		if s.script != of {
+			of, always, questions = s.script, c.changed["script"][s.script.name], nil
+			for i := range of.parameters {
+				if changed := c.changed[of.parameters[i].kind]; len(changed) > 0 {
+					questions = append(questions, question{i, changed})
+				}
+			}
 		}
+		for _, ask := range questions {
+			if ask.changed[s.slots[ask.slot].text] {
+				return true
+			}
+		}
+		return always
 	}
-	return false
 }
 
 func (c *compiler) compileInto(edit *lookup.RegistryEdit[service], row ServiceRow, given []ServiceParameterRow) {

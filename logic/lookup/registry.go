@@ -61,14 +61,22 @@ func (r *Registry[T]) All() iter.Seq[*T] {
 // RegistryEdit collects what changes in a registry.
 type RegistryEdit[T any] struct {
 	of    *Registry[T]
-	items []*T
+	items []*T // of the registry until something changes, then a copy
+	own   bool
 	added map[string]uint32 // indexes of names that the registry has not
 	out   map[string]bool   // taken out
 }
 
 // Edit begins an edit.
 func (r *Registry[T]) Edit() *RegistryEdit[T] {
-	return &RegistryEdit[T]{of: r, items: slices.Clone(r.items), added: make(map[string]uint32), out: make(map[string]bool)}
+	return &RegistryEdit[T]{of: r, items: r.items, added: make(map[string]uint32), out: make(map[string]bool)}
+}
+
+// change makes the items the edit's own.
+func (e *RegistryEdit[T]) change() {
+	if !e.own {
+		e.items, e.own = slices.Clone(e.items), true
+	}
 }
 
 // Index returns the index of a name as it is by now.
@@ -84,6 +92,7 @@ func (e *RegistryEdit[T]) Index(name string) (uint32, bool) {
 
 // Drop takes a name out; Set puts it back.
 func (e *RegistryEdit[T]) Drop(name string) {
+	e.change()
 	if index, ok := e.added[name]; ok {
 		e.items[index] = nil
 		delete(e.added, name)
@@ -97,6 +106,7 @@ func (e *RegistryEdit[T]) Drop(name string) {
 
 // Set gives a name its thing, and returns its index.
 func (e *RegistryEdit[T]) Set(name string, thing *T) uint32 {
+	e.change()
 	delete(e.out, name)
 	index, ok := e.Index(name)
 	if !ok {
