@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"ringmaster/logic"
@@ -12,7 +14,7 @@ import (
 // openTimeout bounds the first connection of a command that cannot do without the database.
 const openTimeout = 10 * time.Second
 
-// draft is the database as it is now, compiled by itself: nothing is left of what an engine may keep serving.
+// draft is the database as it is now, or as it would be after an edit, compiled by itself: nothing is left of what an engine may keep serving.
 type draft struct {
 	snapshot *logic.Snapshot
 	problems []logic.Problem
@@ -21,26 +23,64 @@ type draft struct {
 
 // loadDraft reads and compiles the database at an address.
 func loadDraft(ctx context.Context, f databaseFlag) (draft, error) {
-	address, err := f.address()
-	if err != nil {
-		return draft{}, err
-	}
-	s, err := store.Open(ctx, store.Config{DSN: address, Engine: "ringmaster tool"})
+	s, err := f.open(ctx)
 	if err != nil {
 		return draft{}, err
 	}
 	defer s.Close()
+	return draftFlag{}.load(ctx, s)
+}
+
+// open opens the database, which must have every migration that this program knows.
+func (f databaseFlag) open(ctx context.Context) (*store.Store, error) {
+	address, err := f.address()
+	if err != nil {
+		return nil, err
+	}
+	s, err := store.Open(ctx, store.Config{DSN: address, Engine: "ringmaster tool"})
+	if err != nil {
+		return nil, err
+	}
 	checked, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	if err := s.Check(checked); err != nil {
-		return draft{}, err
+		s.Close()
+		return nil, err
 	}
-	rows, err := s.Load(ctx)
+	return s, nil
+}
+
+// draftFlag is an edit that is not made.
+type draftFlag struct {
+	Draft string `placeholder:"FILE" type:"existingfile" help:"SQL of an edit to try: it is run in a transaction that is rolled back."`
+}
+
+// load reads and compiles the committed rows, or those of the draft when there is one.
+func (f draftFlag) load(ctx context.Context, s *store.Store) (draft, error) {
+	var rows *logic.Rows
+	var err error
+	if f.Draft == "" {
+		rows, err = s.Load(ctx)
+	} else {
+		var sql []byte
+		if sql, err = os.ReadFile(f.Draft); err == nil {
+			rows, err = s.LoadDraft(ctx, string(sql))
+		}
+	}
 	if err != nil {
 		return draft{}, err
 	}
 	snapshot, problems := logic.Compile(rows, nil, zones)
 	return draft{snapshot, problems, rows}, nil
+}
+
+// words is "revision 12", or "revision 12 with draft.sql".
+func (f draftFlag) words(revision int64) string {
+	text := fmt.Sprintf("revision %d", revision)
+	if f.Draft != "" {
+		text += " with " + filepath.Base(f.Draft)
+	}
+	return text
 }
 
 // instant is a time on the command line: RFC 3339, or a local date and time in the system's zone.

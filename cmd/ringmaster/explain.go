@@ -16,6 +16,7 @@ import (
 // explainCommand asks the very code that decides calls, with its trace on.
 type explainCommand struct {
 	databaseFlag
+	draftFlag
 	Called string  `arg:"" help:"The number as it is dialled: 08001234567, +49…"`
 	Caller string  `placeholder:"NUMBER" help:"The caller's number. Default: unknown."`
 	Trunk  string  `placeholder:"NAME" help:"The trunk that the call comes in on."`
@@ -26,10 +27,11 @@ type explainCommand struct {
 
 // Help explains.
 func (*explainCommand) Help() string {
-	return `It decides the call on the committed rows as they are now. No call is made, and nothing is counted.
+	return `It decides the call on the committed rows as they are now, or as they would be after a draft. No call is made, and nothing is counted.
 
 	ringmaster explain 08001234567 --caller +49301112222
 	ringmaster explain 08001234567 --caller +49301112222 --at 2026-12-24T19:00:00+01:00
+	ringmaster explain 08001234567 --draft new-office.sql
 	ringmaster explain 08001234567 --json | jq '.decisions[] | {table, key}'
 
 What comes after the first instructions depends on who answers and what the caller dials: "ringmaster call" goes all the way.`
@@ -41,6 +43,7 @@ type explanation struct {
 	Caller       string           `json:"caller"`
 	At           time.Time        `json:"at"`
 	Revision     int64            `json:"revision"`
+	Draft        string           `json:"draft,omitempty"` // the edit that the revision was read with
 	Service      string           `json:"service,omitempty"`
 	Script       string           `json:"script,omitempty"`
 	Decisions    []logic.Decision `json:"decisions"`
@@ -49,11 +52,17 @@ type explanation struct {
 
 // Run explains.
 func (c *explainCommand) Run(ctx context.Context, t terminal) error {
-	draft, err := loadDraft(ctx, c.databaseFlag)
+	s, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	draft, err := c.load(ctx, s)
 	if err != nil {
 		return err
 	}
 	result := explain(draft.snapshot, logic.Session{CallID: c.CallID, Caller: c.Caller, Called: c.Called, Trunk: c.Trunk}, c.At.or(time.Now()))
+	result.Draft = c.Draft
 	if c.JSON {
 		encoder := json.NewEncoder(t.out)
 		encoder.SetIndent("", "  ")
@@ -99,7 +108,7 @@ func (e *explanation) print(w io.Writer) {
 	if caller == "" {
 		caller = "an unknown caller"
 	}
-	fmt.Fprintf(w, "%s calls %s at %s, revision %d\n\n", caller, e.Called, e.At.Format(time.RFC3339), e.Revision)
+	fmt.Fprintf(w, "%s calls %s at %s, %s\n\n", caller, e.Called, e.At.Format(time.RFC3339), draftFlag{e.Draft}.words(e.Revision))
 	for _, decision := range e.Decisions {
 		fmt.Fprintln(w, "  "+transcript.FormatDecision(decision))
 		for _, beaten := range decision.Beaten {
