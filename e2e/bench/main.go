@@ -330,18 +330,15 @@ func (b *bench) load(ctx context.Context, p *process, length time.Duration, rate
 	b.loads++
 	arguments := []string{"load", "--url", p.url, "--node", nodeName, "--called", fmt.Sprintf("%d-%d", firstNumber, firstNumber+numbers-1),
 		"--caller", callers, "--connections", fmt.Sprint(connections), "--duration", length.String(), "--seed", fmt.Sprint(b.loads), "--json"}
-	environment := []string{"RINGMASTER_SECRET=" + nodeSecret}
 	if rate > 0 {
-		// The generator waits most of the time here. Half of the processors keep its wake-ups off the server's.
 		arguments = append(arguments, "--rate", fmt.Sprintf("%.0f", rate))
-		environment = append(environment, fmt.Sprintf("GOMAXPROCS=%d", max(1, runtime.NumCPU()/2)))
 	}
 	before, err := p.cpu()
 	if err != nil {
 		return s, err
 	}
 	machine, began := machineCPU(), time.Now()
-	out, failed := run(ctx, environment, b.program(), arguments...)
+	out, failed := run(ctx, []string{"RINGMASTER_SECRET=" + nodeSecret}, b.program(), arguments...)
 	machine, took := machineCPU()-machine, time.Since(began)
 	if failed != nil && len(out) == 0 {
 		return s, failed
