@@ -1,0 +1,268 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"ringmaster/store"
+	"ringmaster/store/storetest"
+)
+
+// refusal is Postgres' whole answer to a statement that it must refuse.
+func refusal(t *testing.T, err error) string {
+	t.Helper()
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) {
+		t.Fatalf("it isn't refused: %v", err)
+	}
+	return strings.Join([]string{refused.Code, refused.Message, refused.Detail, refused.Hint}, " | ")
+}
+
+// contents is every operators' table, row by row, but for the session keys.
+func contents(t *testing.T, conn *pgx.Conn) string {
+	t.Helper()
+	var all strings.Builder
+	for _, table := range store.LoadedTables() {
+		if table == "session_key" {
+			continue
+		}
+		var text string
+		if err := conn.QueryRow(t.Context(), "SELECT coalesce(string_agg(r::text, E'\\n' ORDER BY r::text), '') FROM "+table+" AS r").Scan(&text); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&all, "%s\n%s\n", table, text)
+	}
+	return all.String()
+}
+
+func TestAuditLogTellsBeforeAndAfter(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	loadDemo(t, dsn)
+	before := revision(t, dsn)
+	mustExec(t, dsn, `BEGIN; SET LOCAL ringmaster.comment = 'ticket 7'; UPDATE service SET active = false WHERE service = 'acme_hotline';
+		UPDATE service SET active = active; INSERT INTO node (node) VALUES ('n1'); SELECT set_node_secret('n1', 'a long enough secret');
+		UPDATE translation SET key = 'bonn' WHERE key = 'berlin'; SELECT rotate_session_key(1); COMMIT`)
+	got := ask[string](t, dsn, `SELECT string_agg(concat_ws(' ', by, comment, table_name, operation, row_key, before ->> 'active', after ->> 'active', after ->> 'secret_sha256'), E'\n' ORDER BY audit_id)
+		FROM audit_log WHERE revision = $1 AND table_name <> 'session_key'`, before+1)
+	want := `postgres ticket 7 service UPDATE acme_hotline true false
+postgres ticket 7 node INSERT n1
+postgres ticket 7 node UPDATE n1 (not kept)
+postgres ticket 7 translation DELETE acme_offices.berlin
+postgres ticket 7 translation INSERT acme_offices.bonn`
+	if lines := strings.Split(got, "\n"); len(lines) != 5 || strings.Join(lines[:3], "\n") != strings.Join(strings.Split(want, "\n")[:3], "\n") ||
+		!strings.Contains(got, "DELETE acme_offices.berlin") || !strings.Contains(got, "INSERT acme_offices.bonn") {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if n := ask[int](t, dsn, `SELECT count(*) FROM audit_log l, session_key k WHERE l.before::text LIKE '%' || encode(k.secret, 'hex') || '%' OR l.after::text LIKE '%' || encode(k.secret, 'hex') || '%'`); n > 0 {
+		t.Error("a session key stands in audit_log")
+	}
+	if n := ask[int](t, dsn, "SELECT count(*) FROM audit_log WHERE table_name = 'session_key' AND revision = $1", before+1); n < 2 {
+		t.Errorf("%d entries of session_key", n)
+	}
+	if got := ask[string](t, dsn, "SELECT comment FROM config_history WHERE revision = $1", before+1); got != "ticket 7" {
+		t.Errorf("comment %q", got)
+	}
+	for _, sql := range []string{"DELETE FROM audit_log", "UPDATE audit_log SET by = 'nobody'", "DELETE FROM audit_entry", "TRUNCATE audit_entry"} {
+		if text := refusal(t, exec(t, dsn, sql)); !strings.Contains(text, "audit_log cannot be changed") || !strings.Contains(text, "rollback_to") {
+			t.Errorf("%s: %s", sql, text)
+		}
+	}
+}
+
+func TestDiffIsTheNetChange(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	loadDemo(t, dsn)
+	s := open(t, dsn)
+	a := revision(t, dsn)
+	mustExec(t, dsn, "INSERT INTO trunk VALUES ('short')")
+	mustExec(t, dsn, "DELETE FROM trunk WHERE trunk = 'short'; UPDATE service SET language = 'de' WHERE service = 'acme_hotline'")
+	mustExec(t, dsn, "BEGIN; SET LOCAL ringmaster.comment = 'french'; UPDATE service SET language = 'fr' WHERE service = 'acme_hotline'; COMMIT")
+	b := revision(t, dsn)
+	list, err := s.Diff(t.Context(), a, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list) != 1 || list[0].Table != "service" || list[0].Operation != "UPDATE" || list[0].Key != "acme_hotline" || list[0].Revision != b || list[0].Comment != "french" ||
+		!strings.Contains(string(list[0].Before), `"en"`) || !strings.Contains(string(list[0].After), `"fr"`) {
+		t.Errorf("diff %+v", list)
+	}
+	if list, err = s.Diff(t.Context(), b, a); err != nil || len(list) != 1 || !strings.Contains(string(list[0].After), `"en"`) {
+		t.Errorf("backwards %+v, %v", list, err)
+	}
+	if _, err = s.Diff(t.Context(), a, b+1); err == nil || !strings.Contains(refusal(t, err), fmt.Sprintf("to %d", b)) {
+		t.Errorf("a revision that is not there: %v", err)
+	}
+}
+
+// TestRollbackBringsBackAnyRevision: after random edits, every revision can be had again.
+func TestRollbackBringsBackAnyRevision(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	loadDemo(t, dsn)
+	s, conn := open(t, dsn), dial(t, dsn)
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 0))
+	was := map[int64]string{revision(t, dsn): contents(t, conn)}
+	base := revision(t, dsn)
+	done, refused := 0, 0
+	for n := 0; done < scale(12); n++ {
+		if n > 50*scale(12) {
+			t.Fatalf("only %d rollbacks", done)
+		}
+		if edit(t, conn, r); n%4 < 3 {
+			was[revision(t, dsn)] = contents(t, conn)
+			continue
+		}
+		now := contents(t, conn)
+		was[revision(t, dsn)] = now
+		to := base + r.Int64N(revision(t, dsn)-base+1)
+		want, known := was[to]
+		if !known {
+			continue // one of two revisions of one transaction
+		}
+		last := revision(t, dsn)
+		_, err := s.Rollback(t.Context(), to, "test", true)
+		if contents(t, conn) != now || revision(t, dsn) != last {
+			t.Fatal("a dry run changed something")
+		}
+		changes, again := s.Rollback(t.Context(), to, "test", false)
+		if (err == nil) != (again == nil) {
+			t.Fatalf("seed %d: dry run: %v, then %v", seed, err, again)
+		}
+		if err != nil {
+			if text := refusal(t, err); !strings.HasPrefix(text, "0A000") || !strings.Contains(text, "in one statement") {
+				t.Fatalf("seed %d: rollback to %d: %s", seed, to, text)
+			}
+			refused++
+			base = revision(t, dsn) // what came before can't be had again
+			continue
+		}
+		if got := contents(t, conn); got != want {
+			t.Fatalf("seed %d: rollback to %d made\n%s\nwant\n%s", seed, to, got, want)
+		}
+		if len(changes) > 0 && revision(t, dsn) != last+1 {
+			t.Fatalf("a rollback of %d rows made revision %d after %d", len(changes), revision(t, dsn), last)
+		}
+		was[revision(t, dsn)] = want
+		done++
+	}
+	t.Logf("%d rollbacks, %d refused", done, refused)
+}
+
+func TestRollbackSaysWhatItCannotUndo(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	loadDemo(t, dsn)
+	mustExec(t, dsn, "INSERT INTO node (node) VALUES ('n1'); SELECT set_node_secret('n1', 'a long enough secret')")
+	s := open(t, dsn)
+	before := revision(t, dsn)
+	mustExec(t, dsn, "DELETE FROM node")
+	if _, err := s.Rollback(t.Context(), before, "", false); !strings.Contains(refusal(t, err), "set_node_secret('n1'") {
+		t.Errorf("%v", err)
+	}
+	mustExec(t, dsn, "INSERT INTO screening_list VALUES ('big'); INSERT INTO screening_entry SELECT 'big', i::text FROM generate_series(1, 10001) AS i")
+	if _, err := s.Rollback(t.Context(), before+1, "", true); !strings.Contains(refusal(t, err), "Roll back to "+fmt.Sprint(before+2)) {
+		t.Errorf("%v", err)
+	}
+	if err := exec(t, dsn, fmt.Sprintf("BEGIN; INSERT INTO trunk VALUES ('x'); SELECT rollback_to(%d); COMMIT", before+2)); !strings.Contains(refusal(t, err), "COMMIT or ROLLBACK") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestMassChangesAreHeldUntilConfirmed(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	loadDemo(t, dsn)
+	mustExec(t, dsn, `INSERT INTO screening_list VALUES ('big'); INSERT INTO screening_entry SELECT 'big', i::text FROM generate_series(1, 98) AS i;
+		INSERT INTO service_number VALUES ('', 'prefix', 'acme_hotline')`)
+	before := revision(t, dsn)
+	for name, sql := range map[string]string{
+		"a fifth":               "DELETE FROM screening_entry WHERE length(entry) = 2 AND entry < '31'",
+		"bit by bit":            "DELETE FROM screening_entry WHERE entry IN ('1', '2', '3', '4', '5', '6', '7', '8', '9', '10', '11', '12'); DELETE FROM screening_entry WHERE entry LIKE '9_'",
+		"a cascade":             "DELETE FROM screening_list WHERE screening_list = 'big'",
+		"no WHERE":              "UPDATE screening_entry SET valid_to = now()",
+		"TRUNCATE":              "TRUNCATE calendar_holiday",
+		"the default route":     "DELETE FROM service_number WHERE number = ''",
+		"default route renamed": "UPDATE service_number SET number = '49' WHERE number = ''",
+	} {
+		text := refusal(t, exec(t, dsn, sql))
+		if !strings.HasPrefix(text, "RM001") || !strings.Contains(text, "SELECT confirm_mass_change('why')") {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+	for name, sql := range map[string]string{
+		"less":          "BEGIN; DELETE FROM screening_entry WHERE entry < '2' AND entry > '1'; ROLLBACK",
+		"small tables":  "BEGIN; DELETE FROM calendar_holiday; ROLLBACK",
+		"savepoint":     "BEGIN; SAVEPOINT s; DELETE FROM screening_entry WHERE entry LIKE '2_'; ROLLBACK TO s; DELETE FROM screening_entry WHERE entry LIKE '3_'; ROLLBACK TO s; DELETE FROM screening_entry WHERE entry LIKE '4_'; ROLLBACK",
+		"another route": "BEGIN; UPDATE service_number SET service = 'acme_freephone' WHERE number = ''; ROLLBACK",
+	} {
+		if err := exec(t, dsn, sql); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if revision(t, dsn) != before {
+		t.Fatal("something was changed")
+	}
+	mustExec(t, dsn, "BEGIN; SELECT confirm_mass_change('acme has left'); DELETE FROM screening_list WHERE screening_list = 'big'; DELETE FROM service_number WHERE number = ''; COMMIT")
+	got := ask[string](t, dsn, "SELECT string_agg(table_name || ': ' || (after ->> 'reason'), ', ' ORDER BY table_name) FROM audit_log WHERE operation = 'CONFIRM' AND revision = $1", before+1)
+	if got != "screening_entry: acme has left, service_number: acme has left" {
+		t.Errorf("noted: %s", got)
+	}
+	if err := exec(t, dsn, "TRUNCATE calendar_holiday"); err == nil {
+		t.Error("the confirmation outlived its transaction")
+	}
+	if text := refusal(t, exec(t, dsn, "SELECT confirm_mass_change(' ')")); !strings.Contains(text, "reason") {
+		t.Error(text)
+	}
+}
+
+func TestWaitForRevision(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	s := open(t, dsn)
+	if text := refusal(t, exec(t, dsn, "SELECT wait_for_revision(timeout => '10 ms')")); !strings.Contains(text, "No engine") {
+		t.Error(text)
+	}
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := s.WaitForRevision(short, 0); !errors.Is(err, store.ErrNoEngines) {
+		t.Errorf("got %v", err)
+	}
+	feed(t, s)
+	mustExec(t, dsn, "INSERT INTO engine_status VALUES ('gone', 1, NULL, NULL, now(), now() - interval '16 s')")
+	mustExec(t, dsn, "INSERT INTO node (node) VALUES ('n1')")
+	if got, want := ask[int64](t, dsn, "SELECT wait_for_revision(timeout => '30 s')"), revision(t, dsn); got != want {
+		t.Errorf("waited for %d, want %d", got, want)
+	}
+	if got, err := s.WaitForRevision(within(t), 0); err != nil || got != revision(t, dsn) {
+		t.Errorf("waited for %d, %v", got, err)
+	}
+	mustExec(t, dsn, "INSERT INTO engine_status VALUES ('slow', 1, NULL, 'out of memory', now(), now() + interval '1 hour')")
+	if text := refusal(t, exec(t, dsn, "SELECT wait_for_revision(timeout => '10 ms')")); !strings.Contains(text, "slow serves 1: out of memory") || strings.Contains(text, "gone") {
+		t.Error(text)
+	}
+	short, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := s.WaitForRevision(short, 0); err == nil || !strings.Contains(err.Error(), "slow serves 1: out of memory") {
+		t.Errorf("got %v", err)
+	}
+	for sql, want := range map[string]string{
+		"BEGIN; INSERT INTO node (node) VALUES ('n2'); SELECT wait_for_revision(); COMMIT": "before COMMIT",
+		"BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT wait_for_revision(); COMMIT":        "outside of a transaction",
+		"SELECT wait_for_revision(1000000)":                                                "not committed yet",
+	} {
+		if text := refusal(t, exec(t, dsn, sql)); !strings.Contains(text, want) {
+			t.Errorf("%s: %s", sql, text)
+		}
+	}
+}
