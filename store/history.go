@@ -44,7 +44,9 @@ func (s *Store) Diff(ctx context.Context, from, to int64) ([]Change, error) {
 // (table, operation and key only). A dry run does all of it, what is checked at COMMIT included, and changes nothing. An error of Postgres
 // says what cannot be undone, and what to do.
 func (s *Store) Rollback(ctx context.Context, to int64, reason string, dryRun bool) ([]Change, error) {
-	fail := func(err error) ([]Change, error) { return nil, fmt.Errorf("couldn't roll back to revision %d: %w", to, err) }
+	fail := func(err error) ([]Change, error) {
+		return nil, fmt.Errorf("couldn't roll back to revision %d: %w", to, err)
+	}
 	tx, err := s.pool.Begin(ctx)
 	if err != nil {
 		return fail(err)
