@@ -1,8 +1,7 @@
-package main
+package load
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/alecthomas/kong"
 
 	"ringmaster/rpc/api"
 	"ringmaster/rpc/wire"
@@ -59,12 +60,15 @@ func generate(t *testing.T, url string, arguments ...string) (result loadResult,
 
 func load(t *testing.T, out, progress io.Writer, arguments ...string) error {
 	t.Helper()
-	command, err := newParser().Parse(append([]string{"load", "--node", "n1", "--secret", "a secret"}, arguments...))
+	var command Command
+	parser, err := kong.New(&command, kong.Exit(func(int) { t.Error("kong ended the program") }))
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parser.Parse(append([]string{"--node", "n1", "--secret", "a secret"}, arguments...)); err != nil {
 		return err
 	}
-	command.BindTo(t.Context(), (*context.Context)(nil))
-	return command.Run(terminal{strings.NewReader(""), out, progress})
+	return command.Run(t.Context(), out, progress)
 }
 
 // engine answers call.start and checks what it is asked.
@@ -144,8 +148,7 @@ func TestLoadCountsFaultsAndStatuses(t *testing.T) {
 		return 200, connectReply()
 	})
 	result, err := generate(t, url, "--count", "100", "--connections", "3")
-	var status exitError
-	if !errors.As(err, &status) || status != 1 {
+	if !errors.Is(err, ErrBad) {
 		t.Errorf("ended with %v", err)
 	}
 	if result.Faults["104"] != 10 || result.Statuses["503"] != 10 || result.Answers != 100 || result.Connects != 80 || result.bad() != 20 {

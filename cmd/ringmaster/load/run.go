@@ -1,4 +1,4 @@
-package main
+package load
 
 import (
 	"bytes"
@@ -21,7 +21,7 @@ import (
 
 // loadRun is one run of the generator.
 type loadRun struct {
-	command *loadCommand
+	command *Command
 	target  *loadTarget
 	workers []*loadWorker
 	start   time.Time
@@ -59,7 +59,7 @@ func newHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(1, longest.Microseconds(), 3)
 }
 
-func newLoadRun(c *loadCommand, target *loadTarget) *loadRun {
+func newLoadRun(c *Command, target *loadTarget) *loadRun {
 	r := &loadRun{command: c, target: target}
 	for i := range c.Connections {
 		r.workers = append(r.workers, &loadWorker{

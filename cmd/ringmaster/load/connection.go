@@ -1,4 +1,4 @@
-package main
+package load
 
 import (
 	"bufio"
@@ -30,7 +30,7 @@ type span struct{ from, to int }
 const counterWidth = 12
 
 // newLoadRequest builds the request that all queries are made of. Call ids begin with prefix.
-func newLoadRequest(c *loadCommand, u *url.URL, prefix string) loadRequest {
+func newLoadRequest(c *Command, u *url.URL, prefix string) loadRequest {
 	var r loadRequest
 	var body []byte
 	member := func(name, before string, width int) span {
