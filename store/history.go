@@ -25,11 +25,11 @@ type Change struct {
 	Comment   string          `json:"comment,omitempty"`
 }
 
-// Diff lists what differs between two config revisions, by table and key. From a later to an earlier one it is what a rollback would do.
+// Diff lists what differs between two config revisions (to 0: the newest), by table and key. From a later to an earlier one it is what a rollback would do.
 // An error of Postgres says which revisions there are.
 func (s *Store) Diff(ctx context.Context, from, to int64) ([]Change, error) {
 	rows, err := s.pool.Query(ctx, `SELECT table_name, operation, coalesce(row_key, ''), coalesce(rows, 0), before, after, revision, at, by, coalesce(comment, '')
-		FROM config_diff($1, $2)`, from, to)
+		FROM config_diff($1, coalesce(nullif($2, 0), (SELECT revision FROM config_revision)))`, from, to)
 	if err != nil {
 		return nil, fmt.Errorf("couldn't compare revisions %d and %d: %w", from, to, err)
 	}

@@ -33,6 +33,9 @@ type commands struct {
 	Check        checkCommand        `cmd:"" help:"Say which rows cannot be used, and why."`
 	Explain      explainCommand      `cmd:"" help:"Say where a call goes, and which rows decide it."`
 	Call         callCommand         `cmd:"" help:"Make a simulated call from the terminal, or play a transcript."`
+	Diff         diffCommand         `cmd:"" help:"Say what operators changed between two config revisions."`
+	Rollback     rollbackCommand     `cmd:"" help:"Undo what operators changed since a config revision."`
+	Wait         waitCommand         `cmd:"" help:"Wait until the newest edit is live in every engine."`
 	SQL          sqlCommand          `cmd:"" name:"sql" help:"Open psql on the database."`
 	Load         loadCommand         `cmd:"" help:"Ask a running engine as fast, or as often, as told; print latencies."`
 	APIReference apiReferenceCommand `cmd:"" name:"api-reference" help:"Print docs/API.md from the registry of methods."`
