@@ -42,7 +42,8 @@ type Feed struct {
 	started time.Time
 
 	snapshot atomic.Pointer[logic.Snapshot]
-	verified atomic.Int64 // time since started at which the snapshot was last known to be current
+	verified atomic.Int64 // time since started at which the snapshot was last known to be current; negative: before
+	fromDisk atomic.Bool  // Postgres hasn't confirmed the snapshot
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when the snapshot changes
@@ -50,6 +51,7 @@ type Feed struct {
 	// Of the goroutine that runs it.
 	served   version // the snapshot's
 	whole    bool    // a delta went wrong: load everything next
+	saver    *saver  // nil: nothing is saved
 	pruned   time.Time
 	problems []logic.Problem
 	since    time.Time // the snapshot is served since
@@ -87,6 +89,9 @@ func (f *Feed) Age() time.Duration {
 	return time.Since(f.started) - time.Duration(f.verified.Load())
 }
 
+// FromDisk reports whether the snapshot is the one that was saved beside the engine (Config.SnapshotFile) and Postgres has not confirmed it yet.
+func (f *Feed) FromDisk() bool { return f.fromDisk.Load() }
+
 // Wait returns when a revision of at least the given one is served, or the context has ended. Wait(ctx, 1) waits for the
 // first snapshot.
 func (f *Feed) Wait(ctx context.Context, revision int64) error {
@@ -106,14 +111,26 @@ func (f *Feed) Wait(ctx context.Context, revision int64) error {
 }
 
 // Run keeps the snapshot current until the context has ended, whose error it returns. It connects again whenever the
-// connection is lost.
+// connection is lost. When Postgres can't be had at the start, it takes the snapshot that was saved.
 func (f *Feed) Run(ctx context.Context) error {
 	backoff := feedBackoff
+	tried := false // to start from the file
+	if f.store.file != "" {
+		f.saver = newSaver(f.store.file, f.store.log)
+		var saving sync.WaitGroup
+		saving.Go(f.saver.run)
+		defer saving.Wait()
+		defer close(f.saver.queue)
+	}
 	for {
 		worked, err := f.session(ctx)
 		f.store.metrics.feedUp.Set(0)
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if !f.Ready() && f.saver != nil && !tried {
+			tried = true
+			f.restore()
 		}
 		f.store.metrics.feedReconnect.Inc()
 		f.store.log.Warn("the feed of operators' edits was interrupted; what was loaded goes on being served",
@@ -160,6 +177,7 @@ func (f *Feed) session(ctx context.Context) (worked bool, err error) {
 		} else {
 			f.verified.Store(int64(time.Since(f.started)))
 		}
+		f.confirmed()
 		if !f.noted || beats%statusEvery == 0 {
 			f.note(ctx, conn)
 		}
@@ -229,7 +247,7 @@ func (f *Feed) await(ctx context.Context, conn *pgx.Conn, own string) (heard boo
 
 // update takes over the newest version: by what was touched since the served one if that can be told, else by all rows.
 func (f *Feed) update(ctx context.Context, conn *pgx.Conn) error {
-	if f.Ready() && !f.whole {
+	if f.Ready() && !f.whole && (f.saver == nil || !f.saver.wantsAll()) {
 		if done, err := f.apply(ctx, conn); done || err != nil {
 			return err
 		}
@@ -260,6 +278,7 @@ func (f *Feed) apply(ctx context.Context, conn *pgx.Conn) (done bool, err error)
 	}
 	result = "ok"
 	f.store.metrics.applySeconds.Observe(time.Since(begun).Seconds())
+	f.save(&saved{From: f.served.revision, FromCommit: f.served.commit, Commit: now.commit, At: begun, Delta: *delta})
 	f.publish(snapshot, problems, now, begun)
 	f.store.log.Info("edits are live", "revision", now.revision, "problems", len(problems), "load", loaded.Sub(begun), "compile", time.Since(loaded))
 	return true, nil
@@ -288,6 +307,7 @@ func (f *Feed) reload(ctx context.Context, conn *pgx.Conn) (err error) {
 	f.whole = false
 	f.store.metrics.loadSeconds.Observe(loaded.Sub(begun).Seconds())
 	f.store.metrics.compSeconds.Observe(compiled.Sub(loaded).Seconds())
+	f.save(&saved{Whole: true, Commit: now.commit, At: begun, Delta: logic.Delta{Rows: *rows}})
 	f.publish(snapshot, problems, now, begun)
 	f.store.log.Info("the config is live", "revision", now.revision, "problems", len(problems),
 		"load", loaded.Sub(begun), "compile", compiled.Sub(loaded))
@@ -305,6 +325,54 @@ func (f *Feed) publish(snapshot *logic.Snapshot, problems []logic.Problem, v ver
 	f.mu.Unlock()
 	f.store.metrics.revision.Set(float64(v.revision))
 	f.store.metrics.problems.Set(float64(len(problems)))
+}
+
+func (f *Feed) save(r *saved) {
+	if f.saver != nil {
+		f.saver.put(r)
+	}
+}
+
+// confirmed notes that Postgres says that the snapshot is the newest.
+func (f *Feed) confirmed() {
+	if f.fromDisk.Swap(false) {
+		f.store.metrics.fromDisk.Set(0)
+		f.store.log.Info("Postgres is there: the config isn't the saved one any more", "revision", f.Revision())
+	}
+	if f.saver != nil {
+		f.saver.touch()
+	}
+}
+
+// restore takes the snapshot that was saved. It is what an engine starts with while Postgres is away, so that calls without money are
+// answered.
+func (f *Feed) restore() {
+	var snapshot *logic.Snapshot
+	var problems []logic.Problem
+	at, err := f.saver.read(func(r *saved) (err error) {
+		previous := snapshot
+		made, told, err := guarded(r.Delta.Rows.Revision, func() (*logic.Snapshot, []logic.Problem) {
+			if r.Whole {
+				return logic.Compile(&r.Delta.Rows, previous, f.zones)
+			}
+			return previous.Apply(&r.Delta, f.zones)
+		})
+		if err == nil {
+			snapshot, problems = made, told
+		}
+		return err
+	})
+	if err != nil {
+		f.store.log.Error("Postgres can't be had, and neither can the config that was saved: calls are refused", "error", err)
+		return
+	}
+	if now := time.Now(); at.After(now) {
+		at = now
+	}
+	f.fromDisk.Store(true)
+	f.store.metrics.fromDisk.Set(1)
+	f.publish(snapshot, problems, f.saver.last, at)
+	f.store.log.Warn("Postgres can't be had: the config that was saved beside the engine is served", "revision", snapshot.Revision(), "age", f.Age())
 }
 
 // prune lets Postgres forget, now and then, what no engine needs any more.

@@ -11,6 +11,7 @@ type metrics struct {
 	compSeconds   prometheus.Histogram
 	deltas        *prometheus.CounterVec
 	applySeconds  prometheus.Histogram
+	fromDisk      prometheus.Gauge
 	revision      prometheus.Gauge
 	problems      prometheus.Gauge
 
@@ -50,6 +51,8 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Help: "Edits taken over by loading only what was touched, by result; impossible: everything was loaded instead."}, []string{"result"}),
 		applySeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "ringmaster_config_apply_seconds",
 			Help: "Time to load and compile what edits touched.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),
+		fromDisk: prometheus.NewGauge(prometheus.GaugeOpts{Name: "ringmaster_config_from_disk",
+			Help: "Whether the served config is the one saved beside the engine, which Postgres has not confirmed yet; ringmaster_config_age_seconds says how old it is."}),
 		revision: prometheus.NewGauge(prometheus.GaugeOpts{Name: "ringmaster_config_revision",
 			Help: "Config revision that is served; 0 before the first load."}),
 		problems: prometheus.NewGauge(prometheus.GaugeOpts{Name: "ringmaster_config_problems",
@@ -86,7 +89,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		m.deltas.WithLabelValues(result)
 	}
 	if registry != nil {
-		registry.MustRegister(m.feedUp, m.feedReconnect, m.loads, m.loadSeconds, m.compSeconds, m.deltas, m.applySeconds, m.revision, m.problems,
+		registry.MustRegister(m.feedUp, m.feedReconnect, m.loads, m.loadSeconds, m.compSeconds, m.deltas, m.applySeconds, m.fromDisk, m.revision, m.problems,
 			m.queueDepth, m.batchSize, m.commits, m.retries, m.late, m.refused, m.cdrs, m.duplicates)
 	}
 	return m

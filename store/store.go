@@ -35,6 +35,9 @@ type Config struct {
 	DSN string
 	// Engine is the name of this engine in engine_status and pg_stat_activity, unique among the engines.
 	Engine string
+	// SnapshotFile is where the Feed saves the config that it serves, so that an engine can start while Postgres is away: a file of this engine
+	// alone, which holds secrets (mode 0600). Empty: nowhere.
+	SnapshotFile string
 	// Registry gets the metrics; nil: nobody does.
 	Registry prometheus.Registerer
 	// Log gets what an operator has to know; nil: nobody does.
@@ -45,6 +48,7 @@ type Config struct {
 type Store struct {
 	pool    *pgxpool.Pool
 	engine  string
+	file    string
 	log     *slog.Logger
 	metrics *metrics
 }
@@ -67,7 +71,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("couldn't open the store: %w", err)
 	}
-	s := &Store{pool: pool, engine: c.Engine, log: c.Log, metrics: newMetrics(c.Registry)}
+	s := &Store{pool: pool, engine: c.Engine, file: c.SnapshotFile, log: c.Log, metrics: newMetrics(c.Registry)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
