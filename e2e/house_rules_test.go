@@ -48,6 +48,7 @@ var charters = map[string]charter{
 	"store": {standard: anyStandard, own: []string{"logic", "migrations"},
 		modules: []string{"github.com/jackc/pgx/v5", "github.com/prometheus/client_golang"}},
 	"store/storetest": {standard: anyStandard, own: []string{"migrations", "store", "store/postgres"}, modules: []string{"github.com/jackc/pgx/v5"}},
+	"store/bulk":      {standard: anyStandard, own: []string{"store"}, modules: []string{"github.com/jackc/pgx/v5"}},
 	"migrations":      {standard: anyStandard},
 	"agi": {standard: anyStandard, own: []string{"rpc/api"}, modules: []string{"github.com/kolo/xmlrpc",
 		"github.com/prometheus/client_golang", "golang.org/x/*"}},

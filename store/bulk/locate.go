@@ -1,0 +1,149 @@
+package bulk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"ringmaster/store"
+)
+
+// locate finds the line and the column that Postgres has refused. It finds the row by trying: half of the lines, then
+// half of those, each time from the state before the import. That costs about what the import itself costs.
+func (i *importer) locate(ctx context.Context, failure error) error {
+	var row *RowError
+	var refused *pgconn.PgError
+	if errors.As(failure, &row) || !errors.As(failure, &refused) || refused.Code[:2] != "22" && refused.Code[:2] != "23" {
+		if row != nil {
+			return row
+		}
+		return fmt.Errorf("couldn't import: %w", withAdvice(failure))
+	}
+	// The file of the table that the error names first.
+	order := slices.Clone(i.parts)
+	slices.SortStableFunc(order, func(a, b *part) int { return named(b, refused) - named(a, refused) })
+	for n := range 2 * len(order) {
+		p := order[n%len(order)]
+		find := i.search
+		if n >= len(order) {
+			find = i.mentioned
+		}
+		line, found := find(ctx, p, refused)
+		if !found {
+			continue
+		}
+		e := &RowError{File: p.file.name, Line: line, Reason: refused.Message, Constraint: refused.ConstraintName, Detail: refused.Detail, Hint: refused.Hint}
+		e.Column = i.columnOf(ctx, p, line, refused)
+		if e.Position = 1 + slices.Index(p.file.header, e.Column); e.Position > 0 {
+			var value *string
+			if err := i.tx.QueryRow(ctx, fmt.Sprintf(`SELECT %s FROM %s WHERE "Line" = $1`, quote(e.Column), p.staging), line).Scan(&value); err == nil && value != nil {
+				e.Value = *value
+			}
+		}
+		return e
+	}
+	return fmt.Errorf("couldn't import: %w", withAdvice(failure))
+}
+
+func named(p *part, refused *pgconn.PgError) int {
+	if p.table.name == refused.TableName {
+		return 1
+	}
+	return 0
+}
+
+// search returns the first line whose row alone, with all of the other files, is refused for the same reason.
+func (i *importer) search(ctx context.Context, p *part, refused *pgconn.PgError) (line int, found bool) {
+	from, to := 0, p.last
+	if !i.refuses(ctx, p, from, to, refused) {
+		return 0, false
+	}
+	for from < to {
+		if ctx.Err() != nil {
+			return 0, false
+		}
+		if middle := from + (to-from)/2; i.refuses(ctx, p, from, middle, refused) {
+			to = middle
+		} else {
+			from = middle + 1
+		}
+	}
+	return to, to > 0 && i.refuses(ctx, p, to, to, refused)
+}
+
+// mentioned returns the line whose key the error names. What Postgres checks at COMMIT may need rows of several files, so that no line is
+// wrong alone.
+func (i *importer) mentioned(ctx context.Context, p *part, refused *pgconn.PgError) (line int, found bool) {
+	i.back(ctx)
+	var length, named []string
+	for _, name := range p.table.key {
+		if !slices.Contains(p.file.header, name) {
+			return 0, false
+		}
+		length = append(length, "length("+quote(name)+")")
+		// As a whole word, where names have letters, digits, - and _.
+		named = append(named, fmt.Sprintf(`position(%s IN $1) > 0 AND $1 ~ ('(^|[^A-Za-z0-9_-])' || regexp_replace(%[1]s, '([^A-Za-z0-9])', '\\\1', 'g') || '($|[^A-Za-z0-9_-])')`, quote(name)))
+	}
+	err := i.tx.QueryRow(ctx, fmt.Sprintf(`SELECT "Line" FROM %s WHERE %s ORDER BY %s DESC, "Line" LIMIT 1`, p.staging, strings.Join(named, " AND "), strings.Join(length, " + ")),
+		refused.Message+" "+refused.Detail).Scan(&line)
+	if err != nil {
+		i.back(ctx)
+	}
+	return line, err == nil
+}
+
+// refuses tries some lines of one file, with all of the others.
+func (i *importer) refuses(ctx context.Context, p *part, from, to int, refused *pgconn.PgError) bool {
+	defer i.back(ctx)
+	i.back(ctx)
+	err := func() error {
+		for _, other := range i.parts {
+			first, last := 0, other.last
+			if other == p {
+				first, last = from, to
+			}
+			if _, _, err := other.upsert(ctx, i.tx, first, last); err != nil {
+				return err
+			}
+		}
+		return store.CheckDeferred(ctx, i.tx)
+	}()
+	var again *pgconn.PgError
+	return errors.As(err, &again) && again.Code == refused.Code && again.ConstraintName == refused.ConstraintName && again.TableName == refused.TableName
+}
+
+// back undoes what was tried.
+func (i *importer) back(ctx context.Context) {
+	_, _ = i.tx.Exec(ctx, "ROLLBACK TO SAVEPOINT staged") // what fails now fails in the next statement too
+}
+
+// columnOf finds the column of a refused row: the one that Postgres names, the one whose value is of no use by itself, or the only one of the
+// constraint. Empty: it is the row as a whole.
+func (i *importer) columnOf(ctx context.Context, p *part, line int, refused *pgconn.PgError) string {
+	if _, ok := p.table.column(refused.ColumnName); ok {
+		return refused.ColumnName
+	}
+	for _, name := range p.file.header {
+		c, _ := p.table.column(name)
+		var fits bool
+		err := i.tx.QueryRow(ctx, fmt.Sprintf(`SELECT %s::%s IS NOT NULL FROM %s WHERE "Line" = $1`, quote(name), c.kind, p.staging), line).Scan(&fits)
+		if err != nil {
+			i.back(ctx)
+			return name
+		}
+	}
+	var columns []string
+	if err := i.tx.QueryRow(ctx, `SELECT array_agg(attname::text) FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)
+		WHERE c.conname = $1 AND c.conrelid = ('public.' || quote_ident($2))::regclass`, refused.ConstraintName, p.table.name).Scan(&columns); err != nil {
+		i.back(ctx)
+		return ""
+	}
+	if len(columns) == 1 {
+		return columns[0]
+	}
+	return ""
+}
