@@ -144,6 +144,7 @@ CREATE TABLE calendar_holiday (
     CONSTRAINT a_holiday_has_both_opens_at_and_closes_at_or_neither CHECK ((opens_at IS NULL) = (closes_at IS NULL)),
     CONSTRAINT a_holiday_opens_before_it_closes CHECK (opens_at < closes_at)
 );
+CREATE UNIQUE INDEX a_yearly_holiday_stands_once_in_its_calendar ON calendar_holiday (calendar, (extract(month FROM holiday)), (extract(day FROM holiday))) WHERE yearly;
 COMMENT ON TABLE calendar_holiday IS 'Days on which a calendar''s windows do not hold';
 COMMENT ON COLUMN calendar_holiday.calendar IS 'The calendar it closes';
 COMMENT ON COLUMN calendar_holiday.holiday IS 'The day';

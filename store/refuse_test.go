@@ -45,6 +45,7 @@ func TestBadEditsAreRefusedReadably(t *testing.T) {
 		{"no weekday", `INSERT INTO calendar_window (calendar, weekdays, opens_at, closes_at) VALUES ('always', '0000000', '08:00', '18:00')`, []string{"at_least_one_weekday"}},
 		{"window of no calendar", `INSERT INTO calendar_window (calendar, weekdays, opens_at, closes_at) VALUES ('n', '1111111', '08:00', '18:00')`, []string{"calendar_of_a_window_must_exist"}},
 		{"half a holiday", `INSERT INTO calendar_holiday (calendar, holiday, name, opens_at) VALUES ('always', '2026-01-02', 'x', '09:00')`, []string{"both_opens_at_and_closes_at"}},
+		{"the same yearly holiday twice", `INSERT INTO calendar_holiday (calendar, holiday, name, yearly) VALUES ('office_hours', '2030-05-01', 'x', true)`, []string{"a_yearly_holiday_stands_once_in_its_calendar"}},
 		{"validity backwards", `INSERT INTO screening_entry VALUES ('citybank_codes', '1', now(), now() - interval '1 day')`, []string{"valid_from_is_before_valid_to"}},
 		{"weight below zero", `UPDATE distribution_branch SET weight = -1`, []string{"weight_is_0_to_1000000"}},
 		{"method", `UPDATE distribution SET method = 'random'`, []string{"method_is_percentage"}},
