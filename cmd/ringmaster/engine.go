@@ -31,18 +31,19 @@ var errNoSnapshot = errors.New("no configuration has been loaded yet: is Postgre
 
 // engineFlags are what serve and dev have in common. Each default is the one place where it stands.
 type engineFlags struct {
-	Listen      string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Call listener: XML-RPC and the dialplan's form. Without TLS it must be loopback. (${default})"`
-	AdminListen string        `default:"127.0.0.1:8081" placeholder:"HOST:PORT" help:"Admin listener: the operator's page, /metrics, /healthz, /readyz, profiles. Not for nodes. (${default})"`
-	AdminHost   []string      `placeholder:"NAME" help:"Names, besides addresses and localhost, under which browsers may open the page."`
-	Certificate string        `type:"path" placeholder:"FILE" help:"TLS certificate of the call listener (PEM)."`
-	Key         string        `type:"path" placeholder:"FILE" help:"Its key (PEM)."`
-	ClientCA    string        `name:"client-ca" type:"path" placeholder:"FILE" help:"Authorities (PEM) whose client certificates nodes may show instead of a secret."`
-	Budget      time.Duration `default:"25ms" help:"Time for one query, request read to reply written. Later than that it is a fault. (${default})"`
-	EndTimeout  time.Duration `default:"5s" help:"Time for an end of call to become durable before the node is told to try again. (${default})"`
-	Engines     []string      `placeholder:"URL" help:"All engines in service, told to the nodes."`
-	Name        string        `placeholder:"NAME" help:"This engine's name in engine_status. Default: host and port."`
-	LogLevel    string        `enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error. (${default})"`
-	LogFormat   string        `enum:"text,json" default:"text" help:"text or json. (${default})"`
+	Listen       string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Call listener: XML-RPC and the dialplan's form. Without TLS it must be loopback. (${default})"`
+	AdminListen  string        `default:"127.0.0.1:8081" placeholder:"HOST:PORT" help:"Admin listener: the operator's page, /metrics, /healthz, /readyz, profiles. Not for nodes. (${default})"`
+	AdminHost    []string      `placeholder:"NAME" help:"Names, besides addresses and localhost, under which browsers may open the page."`
+	Certificate  string        `type:"path" placeholder:"FILE" help:"TLS certificate of the call listener (PEM)."`
+	Key          string        `type:"path" placeholder:"FILE" help:"Its key (PEM)."`
+	ClientCA     string        `name:"client-ca" type:"path" placeholder:"FILE" help:"Authorities (PEM) whose client certificates nodes may show instead of a secret."`
+	Budget       time.Duration `default:"25ms" help:"Time for one query, request read to reply written. Later than that it is a fault. (${default})"`
+	EndTimeout   time.Duration `default:"5s" help:"Time for an end of call to become durable before the node is told to try again. (${default})"`
+	Engines      []string      `placeholder:"URL" help:"All engines in service, told to the nodes."`
+	Name         string        `placeholder:"NAME" help:"This engine's name in engine_status. Default: host and port."`
+	SnapshotFile string        `type:"path" placeholder:"FILE" help:"Save the configuration here, to start with it while Postgres is away. One file per engine; it holds secrets."`
+	LogLevel     string        `enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error. (${default})"`
+	LogFormat    string        `enum:"text,json" default:"text" help:"text or json. (${default})"`
 }
 
 func (f *engineFlags) logger(t terminal) *slog.Logger {
@@ -84,7 +85,7 @@ func serveEngine(ctx context.Context, log *slog.Logger, dsn string, f *engineFla
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 
-	database, err := store.Open(ctx, store.Config{DSN: dsn, Engine: f.engineName(), Registry: registry, Log: log})
+	database, err := store.Open(ctx, store.Config{DSN: dsn, Engine: f.engineName(), SnapshotFile: f.SnapshotFile, Registry: registry, Log: log})
 	if err != nil {
 		return err
 	}

@@ -63,6 +63,10 @@ func configWarnings(feed *store.Feed) []string {
 	if feed.Snapshot() == nil {
 		return []string{"No configuration has been loaded yet: is Postgres there, and migrated?"}
 	}
+	if feed.FromDisk() {
+		return []string{"Postgres could not be had since this engine started: the configuration is the one saved beside it, confirmed " +
+			feed.Age().Round(time.Second).String() + " ago. Edits made since are not in effect, and ends of calls wait on the nodes."}
+	}
 	if age := feed.Age(); age > staleAfter {
 		return []string{"Postgres has not confirmed the configuration for " + age.Round(time.Second).String() +
 			". Calls go on as configured then; edits made since are not in effect, and ends of calls wait on the nodes."}

@@ -16,7 +16,8 @@ type serveCommand struct {
 // Help explains.
 func (*serveCommand) Help() string {
 	return `Any number of engines run side by side on one Postgres; none keeps anything that would be lost with it. It starts while Postgres is
-away and refuses calls until it has loaded the configuration once; from then on calls without money need Postgres no more.
+away and refuses calls until it has loaded the configuration once, or takes the one of --snapshot-file; from then on calls without money need
+Postgres no more.
 
 	export RINGMASTER_DATABASE=postgres://ringmaster@db/ringmaster
 	ringmaster migrate
