@@ -52,20 +52,27 @@ func (f databaseFlag) open(ctx context.Context) (*store.Store, error) {
 
 // draftFlag is an edit that is not made.
 type draftFlag struct {
-	Draft string `placeholder:"FILE" type:"existingfile" help:"SQL of an edit to try: it is run in a transaction that is rolled back."`
+	Draft      string `placeholder:"FILE" type:"existingfile" xor:"draft" help:"SQL of an edit to try: it is run in a transaction that is rolled back."`
+	AtRevision int64  `name:"revision" placeholder:"N" xor:"draft" help:"The rows as they were at an older config revision. Editors wait while they are read."`
 }
+
+// given reports whether there is an edit.
+func (f draftFlag) given() bool { return f.Draft != "" || f.AtRevision != 0 }
 
 // load reads and compiles the committed rows, or those of the draft when there is one.
 func (f draftFlag) load(ctx context.Context, s *store.Store) (draft, error) {
 	var rows *logic.Rows
 	var err error
-	if f.Draft == "" {
-		rows, err = s.Load(ctx)
-	} else {
+	switch {
+	case f.AtRevision != 0:
+		rows, err = s.LoadDraft(ctx, fmt.Sprintf("SELECT rollback_to(%d)", f.AtRevision))
+	case f.Draft != "":
 		var sql []byte
 		if sql, err = os.ReadFile(f.Draft); err == nil {
 			rows, err = s.LoadDraft(ctx, string(sql))
 		}
+	default:
+		rows, err = s.Load(ctx)
 	}
 	if err != nil {
 		return draft{}, err
@@ -76,6 +83,9 @@ func (f draftFlag) load(ctx context.Context, s *store.Store) (draft, error) {
 
 // words is "revision 12", or "revision 12 with draft.sql".
 func (f draftFlag) words(revision int64) string {
+	if f.AtRevision != 0 {
+		return fmt.Sprintf("revision %d as it was", f.AtRevision)
+	}
 	text := fmt.Sprintf("revision %d", revision)
 	if f.Draft != "" {
 		text += " with " + filepath.Base(f.Draft)

@@ -27,7 +27,7 @@ type explainCommand struct {
 
 // Help explains.
 func (*explainCommand) Help() string {
-	return `It decides the call on the committed rows as they are now, or as they would be after a draft. No call is made, and nothing is counted.
+	return `It decides the call on the committed rows as they are now, as they would be after a draft, or as they were at an older revision. No call is made, and nothing is counted.
 
 	ringmaster explain 08001234567 --caller +49301112222
 	ringmaster explain 08001234567 --caller +49301112222 --at 2026-12-24T19:00:00+01:00
@@ -62,7 +62,9 @@ func (c *explainCommand) Run(ctx context.Context, t terminal) error {
 		return err
 	}
 	result := explain(draft.snapshot, logic.Session{CallID: c.CallID, Caller: c.Caller, Called: c.Called, Trunk: c.Trunk}, c.At.or(time.Now()))
-	result.Draft = c.Draft
+	if result.Draft = c.Draft; c.AtRevision != 0 {
+		result.Revision = c.AtRevision
+	}
 	if c.JSON {
 		encoder := json.NewEncoder(t.out)
 		encoder.SetIndent("", "  ")
@@ -108,7 +110,7 @@ func (e *explanation) print(w io.Writer) {
 	if caller == "" {
 		caller = "an unknown caller"
 	}
-	fmt.Fprintf(w, "%s calls %s at %s, %s\n\n", caller, e.Called, e.At.Format(time.RFC3339), draftFlag{e.Draft}.words(e.Revision))
+	fmt.Fprintf(w, "%s calls %s at %s, %s\n\n", caller, e.Called, e.At.Format(time.RFC3339), draftFlag{Draft: e.Draft}.words(e.Revision))
 	for _, decision := range e.Decisions {
 		fmt.Fprintln(w, "  "+transcript.FormatDecision(decision))
 		for _, beaten := range decision.Beaten {

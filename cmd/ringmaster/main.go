@@ -32,6 +32,7 @@ type commands struct {
 	Migrate      migrateCommand      `cmd:"" help:"Make or change the tables in Postgres."`
 	Check        checkCommand        `cmd:"" help:"Say which rows cannot be used, and why."`
 	Explain      explainCommand      `cmd:"" help:"Say where a call goes, and which rows decide it."`
+	Replay       replayCommand       `cmd:"" help:"Say which recorded calls would go elsewhere under a draft, or at another time."`
 	Import       importCommand       `cmd:"" help:"Read tables from CSV files, all or nothing."`
 	Export       exportCommand       `cmd:"" help:"Write a table as CSV."`
 	Call         callCommand         `cmd:"" help:"Make a simulated call from the terminal, or play a transcript."`
