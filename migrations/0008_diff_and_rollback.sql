@@ -47,6 +47,12 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION config_diff(bigint, bigint) IS 'What differs between two config revisions, row by row, with the last who changed it. Without row_key: a statement that changed too many rows to keep each';
 
+CREATE FUNCTION secret_column(name text) RETURNS text LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+    SELECT nullif((string_to_array(encode(tgargs, 'escape'), '\000'))[4], '') FROM pg_trigger
+    WHERE tgrelid = ('public.' || quote_ident(name))::regclass AND tgname = 'note_config_rows_inserted'
+$$;
+COMMENT ON FUNCTION secret_column(text) IS 'The column of an operators'' table whose values audit_log does not keep: the fourth argument of note_config_rows()';
+
 CREATE FUNCTION rollback_to(to_revision bigint, reason text DEFAULT NULL) RETURNS TABLE (table_name text, operation text, row_key text)
 LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
@@ -79,11 +85,13 @@ BEGIN
     INSERT INTO pg_temp.rollback_row
     SELECT d.table_name, d.operation, d.row_key, coalesce(d.after, d.before)
     FROM config_diff((SELECT revision FROM config_revision), to_revision) d WHERE d.table_name <> 'session_key';
-    SELECT r.* INTO bad FROM pg_temp.rollback_row r WHERE r.table_name = 'node' AND r.operation = 'INSERT' AND r.image ->> 'secret_sha256' IS NOT NULL LIMIT 1;
+    SELECT r.* INTO bad FROM pg_temp.rollback_row r WHERE r.operation = 'INSERT' AND r.image ->> secret_column(r.table_name) IS NOT NULL LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION 'node "%" cannot be brought back', bad.row_key USING ERRCODE = 'feature_not_supported', TABLE = 'node',
+        RAISE EXCEPTION '% "%" cannot be brought back', bad.table_name, bad.row_key USING ERRCODE = 'feature_not_supported', TABLE = bad.table_name,
             DETAIL = 'It was deleted since, and its secret is not kept.',
-            HINT = format('INSERT INTO node (node) VALUES (%L) and SELECT set_node_secret(%L, ''…'') yourself, then roll back.', bad.row_key, bad.row_key);
+            HINT = CASE bad.table_name WHEN 'node'
+                THEN format('INSERT INTO node (node) VALUES (%L) and SELECT set_node_secret(%L, ''…'') yourself, then roll back.', bad.row_key, bad.row_key)
+                ELSE 'Insert it yourself with a new secret, then roll back.' END;
     END IF;
     PERFORM set_config('ringmaster.confirmed', format('rollback to revision %s', to_revision) || coalesce(': ' || reason, ''), true);
     PERFORM set_config('ringmaster.comment', format('rollback to revision %s', to_revision) || coalesce(': ' || reason, ''), true);
@@ -98,13 +106,14 @@ BEGIN
             4 DESC, r.table_name, r.operation
     LOOP
         SELECT string_agg(format('x.%1$I = r.%1$I', a.attname), ' AND ') FILTER (WHERE a.attnum = ANY (k.conkey)) AS same,
-            string_agg(format('%1$I = r.%1$I', a.attname), ', ') FILTER (WHERE a.attnum <> ALL (k.conkey) AND a.attname NOT IN ('secret_sha256', 'secret')) AS assign
+            string_agg(format('%1$I = r.%1$I', a.attname), ', ') FILTER (WHERE a.attnum <> ALL (k.conkey) AND a.attname IS DISTINCT FROM secret_column(changed.table_name)) AS assign
         INTO t FROM pg_attribute a JOIN pg_constraint k ON k.conrelid = a.attrelid AND k.contype = 'p'
         WHERE a.attrelid = ('public.' || changed.table_name)::regclass AND a.attnum > 0 AND NOT a.attisdropped;
         EXECUTE CASE changed.operation
             WHEN 'INSERT' THEN format('INSERT INTO %1$I OVERRIDING SYSTEM VALUE SELECT r.* FROM unnest($1) AS image, jsonb_populate_record(NULL::%1$I, image) AS r', changed.table_name)
             WHEN 'DELETE' THEN format('DELETE FROM %1$I AS x USING unnest($1) AS image, jsonb_populate_record(NULL::%1$I, image) AS r WHERE %2$s', changed.table_name, t.same)
-            ELSE format('UPDATE %1$I AS x SET %3$s FROM unnest($1) AS image, jsonb_populate_record(NULL::%1$I, image - ARRAY[''secret_sha256'', ''secret'']) AS r WHERE %2$s', changed.table_name, t.same, t.assign)
+            ELSE format('UPDATE %1$I AS x SET %3$s FROM unnest($1) AS image, jsonb_populate_record(NULL::%1$I, image - coalesce(%4$L, '''')) AS r WHERE %2$s', changed.table_name, t.same, t.assign,
+                secret_column(changed.table_name))
         END USING changed.images;
         GET DIAGNOSTICS done = ROW_COUNT;
     END LOOP;

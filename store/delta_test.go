@@ -182,7 +182,11 @@ func edit(t *testing.T, conn *pgx.Conn, r *rand.Rand) (sql string, taken bool) {
 	t.Helper()
 	statements := make([]string, 1+r.IntN(4))
 	for i := range statements {
-		statements[i] = randomEdits[r.IntN(len(randomEdits))](r)
+		kinds := randomEdits
+		if r.IntN(8) == 0 {
+			kinds = absurdEdits
+		}
+		statements[i] = kinds[r.IntN(len(kinds))](r)
 	}
 	sql = strings.Join(statements, ";\n")
 	_, err := conn.Exec(t.Context(), "BEGIN;\n"+sql+";\nCOMMIT", pgx.QueryExecModeSimpleProtocol)
@@ -190,7 +194,7 @@ func edit(t *testing.T, conn *pgx.Conn, r *rand.Rand) (sql string, taken bool) {
 		return sql, true
 	}
 	var refused *pgconn.PgError
-	if !errors.As(err, &refused) || refused.Code[:2] != "23" && refused.Code[:2] != "RM" {
+	if !errors.As(err, &refused) || !readable(refused) {
 		t.Fatalf("%s\n%v", sql, err)
 	}
 	if _, err := conn.Exec(t.Context(), "ROLLBACK"); err != nil {
@@ -198,6 +202,55 @@ func edit(t *testing.T, conn *pgx.Conn, r *rand.Rand) (sql string, taken bool) {
 	}
 	return sql, false
 }
+
+// readable reports whether a refusal is one that was meant, and says what is wrong: a constraint with a name that reads as the error, a hint, or what
+// Postgres says of a value that is none.
+func readable(refused *pgconn.PgError) bool {
+	switch refused.Code[:2] {
+	case "22":
+		return true
+	case "23":
+		return refused.Hint != "" || strings.Count(refused.ConstraintName, "_") >= 3 || refused.Code == "23502" || refused.Code == "23505"
+	case "RM", "42":
+		return refused.Hint != "" && (refused.Code[:2] == "RM" || refused.Code == "42501")
+	}
+	return false
+}
+
+// bystander has so many numbers of a service whose script, calendar and tables no edit concerns.
+func bystander(t *testing.T, dsn string, numbers int) {
+	t.Helper()
+	mustExec(t, dsn, fmt.Sprintf(`BEGIN;
+		INSERT INTO script VALUES ('bystander', 'begin');
+		INSERT INTO step VALUES ('bystander', 'begin', 'compare', '{"condition": "open(hours)"}'), ('bystander', 'open', 'bcp', '{"action": "connect", "target": "${office}"}'),
+			('bystander', 'end', 'bcp', '{"action": "release", "cause": 31}');
+		INSERT INTO step_exit VALUES ('bystander', 'begin', 'true', 'open'), ('bystander', 'begin', 'false', 'end'), ('bystander', 'open', 'busy', 'end'), ('bystander', 'open', 'no_answer', 'end'), ('bystander', 'open', 'unreachable', 'end');
+		INSERT INTO script_parameter VALUES ('bystander', 'hours', 'calendar'), ('bystander', 'office', 'target');
+		INSERT INTO calendar VALUES ('bystanding', 'UTC');
+		INSERT INTO calendar_window (calendar, weekdays, opens_at, closes_at) VALUES ('bystanding', '1111111', '06:00', '18:00');
+		INSERT INTO trunk VALUES ('standing');
+		INSERT INTO service (service, subscriber, script) SELECT 'bystander_' || i, 'acme', 'bystander' FROM generate_series(0, 9) AS i;
+		INSERT INTO service_parameter SELECT 'bystander_' || i, 'hours', 'bystanding' FROM generate_series(0, 9) AS i;
+		INSERT INTO service_parameter SELECT 'bystander_' || i, 'office', '4930' || i || '@standing' FROM generate_series(0, 9) AS i;
+		INSERT INTO service_number SELECT (4970000000000 + i)::text, 'exact', 'bystander_' || i %% 10 FROM generate_series(1, %d) AS i; COMMIT`, numbers))
+}
+
+// undisturbed asks for a bystander's number.
+func undisturbed(t *testing.T, what string, s *logic.Snapshot, i int) {
+	t.Helper()
+	call := &logic.Session{CallID: "c", Node: "node", Caller: "+331", Called: "+" + strconv.Itoa(4970000000000+i), StartedAt: noon}
+	var out logic.Outcome
+	s.Step(call, logic.Event{Kind: logic.EventStart}, noon, &out)
+	want := fmt.Sprintf("4930%d", i%10)
+	for j := range out.Instructions {
+		if strings.Contains(transcript.FormatInstruction(&out.Instructions[j]), want) {
+			return
+		}
+	}
+	t.Fatalf("%s\nnumber %s got %v", what, call.Called, out.Instructions)
+}
+
+var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 
 // counted is a store whose metrics can be read.
 func counted(t *testing.T, dsn string) (*store.Store, *prometheus.Registry) {
@@ -249,6 +302,8 @@ func TestFeedFollowsRandomEdits(t *testing.T) {
 	t.Parallel()
 	dsn := storetest.Database(t)
 	loadDemo(t, dsn)
+	numbers := scale(1500)
+	bystander(t, dsn, numbers)
 	s, registry := counted(t, dsn)
 	f := feed(t, s)
 	conn := dial(t, dsn)
@@ -272,9 +327,15 @@ func TestFeedFollowsRandomEdits(t *testing.T) {
 		}
 		whole, _ = logic.Compile(rows, whole, time.LoadLocation)
 		same(t, fmt.Sprintf("seed %d, after %s", seed, sql), f.Snapshot(), whole)
+		for range 100 {
+			undisturbed(t, fmt.Sprintf("seed %d, after %s", seed, sql), f.Snapshot(), 1+r.IntN(numbers))
+		}
 		if taken++; taken == wanted {
 			break
 		}
+	}
+	for i := range numbers {
+		undisturbed(t, "at the end", f.Snapshot(), 1+i)
 	}
 	if taken < wanted {
 		t.Fatalf("only %d edits of %d were taken", taken, wanted)
