@@ -14,8 +14,9 @@ type service struct {
 	subscriber string
 	language   string
 	active     bool
-	script     *script // nil: it has never compiled; it only keeps its numbers
-	slots      []slot  // by index of script.parameters
+	script     *script          // nil: it has never compiled; it only keeps its numbers
+	slots      []slot           // by index of script.parameters
+	trunks     map[string]trunk // those there were when it compiled: a last good version goes on connecting by them
 }
 
 // slot is a parameter's value: as text, and as the thing it names.
@@ -155,7 +156,7 @@ func (c *compiler) compileService(row ServiceRow, given []ServiceParameterRow) (
 	}
 	compiled := &service{
 		name: row.Service, subscriber: row.Subscriber, language: row.Language, active: row.Active,
-		script: script, slots: make([]slot, len(script.parameters)),
+		script: script, slots: make([]slot, len(script.parameters)), trunks: c.snapshot.trunks,
 	}
 	var problems []Problem
 	for _, parameter := range given {

@@ -66,7 +66,7 @@ func (c *connectBlock) run(w *walk) string {
 	for one := range strings.SplitSeq(text, ",") {
 		target, ok := call.ParseTarget(one)
 		if ok {
-			_, ok = w.snapshot.trunks[target.Trunk]
+			_, ok = w.service.trunks[target.Trunk]
 		}
 		if !ok {
 			if w.tracing() {
