@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"ringmaster/store/bulk"
 )
@@ -16,6 +19,7 @@ type importCommand struct {
 	Merge   bool     `xor:"mode" help:"Insert and update; leave rows alone that are not in the file (the default)."`
 	Replace bool     `xor:"mode" help:"Delete rows that are not in the file, too."`
 	DryRun  bool     `help:"Do all of it, say what it came to, and undo it."`
+	Confirm string   `env:"-" placeholder:"TEXT" help:"Why many rows may be deleted or changed at once, which is refused else; it stands in audit_log."`
 	Comment string   `env:"-" placeholder:"TEXT" help:"Why: it stands in audit_log."`
 }
 
@@ -61,7 +65,7 @@ func (c *importCommand) Run(ctx context.Context, t terminal) error {
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	said := time.Now()
-	counts, err := bulk.Import(ctx, conn, sources, bulk.Options{Replace: c.Replace, DryRun: c.DryRun, Comment: c.Comment,
+	counts, err := bulk.Import(ctx, conn, sources, bulk.Options{Replace: c.Replace, DryRun: c.DryRun, Confirm: c.Confirm, Comment: c.Comment,
 		Progress: func(table string, rows int) {
 			if time.Since(said) >= time.Second {
 				said = time.Now()
@@ -69,6 +73,10 @@ func (c *importCommand) Run(ctx context.Context, t terminal) error {
 			}
 		}})
 	if err != nil {
+		var refused *pgconn.PgError
+		if errors.As(err, &refused) && refused.ConstraintName == "mass_changes_are_confirmed" {
+			return fmt.Errorf("%w\nIn an import: --confirm REASON", err)
+		}
 		return err
 	}
 	for _, n := range counts {

@@ -239,3 +239,31 @@ func TestTables(t *testing.T) {
 		t.Errorf("the tables are %q", tables)
 	}
 }
+
+// TestMassChange: a file that would replace most of a big table needs a reason.
+func TestMassChange(t *testing.T) {
+	t.Parallel()
+	conn := database(t, true)
+	text := "prefix,area\n"
+	for i := range 1000 {
+		text += fmt.Sprintf("%d,somewhere\n", 100000+i)
+	}
+	if _, err := load(t, conn, bulk.Options{Replace: true, Confirm: "all new"}, "area_prefix", text); err != nil {
+		t.Fatal(err)
+	}
+	few := text[:1+strings.Index(text, "\n100500")]
+	_, err := load(t, conn, bulk.Options{Replace: true}, "area_prefix", few)
+	if err == nil || !strings.Contains(err.Error(), "needs a confirmation") || !strings.Contains(err.Error(), "HINT: ") {
+		t.Fatalf("a mass change went through: %v", err)
+	}
+	if n := ask[int](t, conn, "SELECT count(*) FROM area_prefix"); n != 1000 {
+		t.Errorf("%d rows are left", n)
+	}
+	counts, err := load(t, conn, bulk.Options{Replace: true, Confirm: "smaller now"}, "area_prefix", few)
+	if err != nil || counts[0].Deleted != 1000-counts[0].Read {
+		t.Errorf("%+v, %v", counts, err)
+	}
+	if ask[int](t, conn, "SELECT count(*) FROM audit_log WHERE operation = 'CONFIRM'") == 0 {
+		t.Error("the confirmation isn't in audit_log")
+	}
+}

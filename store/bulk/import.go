@@ -25,6 +25,7 @@ type Source struct {
 type Options struct {
 	Replace  bool                         // rows of the tables that do not stand in the files are deleted
 	DryRun   bool                         // everything is done, and then rolled back
+	Confirm  string                       // why many rows may be deleted or changed at once (confirm_mass_change); empty: they may not
 	Comment  string                       // why, for audit_log
 	Progress func(table string, rows int) // called now and then while a file is read; may be nil
 }
@@ -76,6 +77,11 @@ func Import(ctx context.Context, conn *pgx.Conn, sources []Source, o Options) ([
 	defer tx.Rollback(context.WithoutCancel(ctx))
 	if _, err := tx.Exec(ctx, "SELECT set_config('ringmaster.comment', $1, true)", o.Comment); err != nil {
 		return nil, fmt.Errorf("couldn't begin the import: %w", err)
+	}
+	if o.Confirm != "" {
+		if _, err := tx.Exec(ctx, "SELECT confirm_mass_change($1)", o.Confirm); err != nil {
+			return nil, fmt.Errorf("couldn't confirm a mass change: %w", withAdvice(err))
+		}
 	}
 	i := &importer{tx: tx, options: o}
 	for n, source := range sources {
