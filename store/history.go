@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Change is what became of one row between two config revisions, or of many rows of which single images are not kept.
@@ -31,13 +32,22 @@ func (s *Store) Diff(ctx context.Context, from, to int64) ([]Change, error) {
 	rows, err := s.pool.Query(ctx, `SELECT table_name, operation, coalesce(row_key, ''), coalesce(rows, 0), before, after, revision, at, by, coalesce(comment, '')
 		FROM config_diff($1, coalesce(nullif($2, 0), (SELECT revision FROM config_revision)))`, from, to)
 	if err != nil {
-		return nil, fmt.Errorf("couldn't compare revisions %d and %d: %w", from, to, err)
+		return nil, fmt.Errorf("couldn't compare revisions %d and %d: %w", from, to, advised(err))
 	}
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Change])
 	if err != nil {
-		return nil, fmt.Errorf("couldn't compare revisions %d and %d: %w", from, to, err)
+		return nil, fmt.Errorf("couldn't compare revisions %d and %d: %w", from, to, advised(err))
 	}
 	return list, nil
+}
+
+// advised adds what Postgres says besides the error's message.
+func advised(err error) error {
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) {
+		return err
+	}
+	return fmt.Errorf("%w%s", err, Advice(refused))
 }
 
 // Rollback makes the operators' tables what they were at a config revision, as one new revision, and lists the rows it changed
