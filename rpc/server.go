@@ -218,6 +218,10 @@ func mount(s *Server, routes []route) (http.Handler, error) {
 		allow[r.path] = r.method
 	}
 	router.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		if allow[r.URL.Path] == "" { // chi asks for the method first when it does not know it
+			s.refuse(w, http.StatusNotFound, "no such path")
+			return
+		}
 		w.Header().Set("Allow", allow[r.URL.Path])
 		s.refuse(w, http.StatusMethodNotAllowed, "this path takes "+allow[r.URL.Path]+" only")
 	})

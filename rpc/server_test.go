@@ -217,6 +217,7 @@ func TestPathsAndMethods(t *testing.T) {
 		{"POST", "/", 404}, {"POST", "/RPC2/", 404}, {"POST", "/rpc2", 404}, {"POST", "//RPC2", 404}, {"POST", "/./RPC2", 404},
 		{"POST", "/RPC2/../RPC2", 404}, {"POST", "/RPC2%2f", 404}, {"POST", "/RPC2;x", 404}, {"GET", "/metrics", 404}, {"GET", "/debug/pprof/", 404},
 		{"GET", "/healthz", 404}, {"POST", "/RPC2%00", 404},
+		{"BREW", "/RPC2", 405}, {"BREW", "/", 404}, {"PRI", "*", 404}, // no method of HTTP's
 	} {
 		status, response := e.raw(t, c.method+" "+c.path+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: text/xml\r\n"+e.authorization()+
 			lengthOf(encodeCall("system.listMethods")))
