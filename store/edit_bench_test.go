@@ -3,6 +3,8 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -40,7 +42,8 @@ func carrierDatabase(b *testing.B) string {
 // BenchmarkEditToLive measures from the operator's COMMIT to the first call that can be decided by it, for edits of several kinds.
 func BenchmarkEditToLive(b *testing.B) {
 	dsn := carrierDatabase(b)
-	s, err := store.Open(b.Context(), store.Config{DSN: dsn, Engine: "bench"})
+	file := filepath.Join(b.TempDir(), "config")
+	s, err := store.Open(b.Context(), store.Config{DSN: dsn, Engine: "bench", SnapshotFile: file})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -51,9 +54,11 @@ func BenchmarkEditToLive(b *testing.B) {
 	wg.Go(func() { _ = f.Run(ctx) })
 	defer wg.Wait()
 	defer stop()
+	begun := time.Now()
 	if err := f.Wait(ctx, 1); err != nil {
 		b.Fatal(err)
 	}
+	b.Logf("first load %v", time.Since(begun))
 	conn, err := store.Connect(ctx, dsn)
 	if err != nil {
 		b.Fatal(err)
@@ -90,4 +95,26 @@ func BenchmarkEditToLive(b *testing.B) {
 			b.ReportMetric(took[len(took)*99/100].Seconds()*1000, "p99-ms")
 		})
 	}
+	b.Run("start_without_postgres", func(b *testing.B) {
+		stop()
+		wg.Wait()
+		for b.Loop() {
+			away, err := store.Open(b.Context(), store.Config{DSN: nowhere, Engine: "bench", SnapshotFile: file})
+			if err != nil {
+				b.Fatal(err)
+			}
+			f, ctx := away.NewFeed(time.LoadLocation), b.Context()
+			ctx, cancel := context.WithCancel(ctx)
+			wg.Go(func() { _ = f.Run(ctx) })
+			if err := f.Wait(ctx, 1); err != nil {
+				b.Fatal(err)
+			}
+			cancel()
+			wg.Wait()
+			away.Close()
+		}
+		if info, err := os.Stat(file); err == nil {
+			b.ReportMetric(float64(info.Size())/1e6, "file-MB")
+		}
+	})
 }

@@ -21,10 +21,10 @@ import (
 
 // Limits of the saved config.
 const (
-	saveQueue   = 64               // writes that may wait
-	maxAppended = 16 << 20         // bytes of edits after which the file is written anew, unless all of it is larger
-	saveAgain   = time.Minute      // between two attempts to write all of it
-	touchEvery  = 10 * time.Second // between two notes that what was saved is still the newest
+	saveQueue  = 1024             // writes that may wait
+	maxEdits   = 1000             // in the file, after which it is written anew: a start applies each
+	saveAgain  = 10 * time.Minute // between two times to write all of it, for which all is loaded and edits wait
+	touchEvery = 10 * time.Second // between two notes that what was saved is still the newest
 )
 
 // savedMagic begins the file; its number changes with the format.
@@ -54,10 +54,10 @@ type saver struct {
 	whole atomic.Bool // the file needs all rows again
 
 	// Of the goroutine that writes, and before it runs of restore.
-	file *os.File
-	last version // what the file leads to
-	size int64   // bytes that are good
-	base int64   // of them, those of the first record
+	file  *os.File
+	last  version // what the file leads to
+	size  int64   // bytes that are good
+	edits int     // records after the first
 
 	// Of the feed.
 	attempted time.Time // to have all rows written again
@@ -90,8 +90,7 @@ func (s *saver) touch() {
 // run writes until the queue is closed.
 func (s *saver) run() {
 	for r := range s.queue {
-		if err := s.write(r); err != nil {
-			s.whole.Store(true)
+		if err := s.write(r); err != nil && !s.whole.Swap(true) {
 			s.log.Warn("couldn't save the config beside the engine; it could not start with it while Postgres is away", "file", s.path, "error", err)
 		}
 	}
@@ -121,7 +120,7 @@ func (s *saver) write(r *saved) error {
 		return err
 	}
 	s.last, s.size = r.version(), s.size+int64(len(record))
-	if appended := s.size - s.base; appended > maxAppended && appended > s.base {
+	if s.edits++; s.edits > maxEdits {
 		s.whole.Store(true)
 	}
 	return nil
@@ -159,7 +158,7 @@ func (s *saver) replace(r *saved) (err error) {
 	}
 	s.file = file // should another engine replace it, edits go into the one that is gone, and harm nobody
 	s.last, s.size = r.version(), int64(len(savedMagic)+len(record))
-	s.base = s.size
+	s.edits = 0
 	if folder, err := os.Open(filepath.Dir(s.path)); err == nil {
 		_ = folder.Sync()
 		folder.Close()
@@ -267,8 +266,8 @@ func (s *saver) read(take func(*saved) error) (at time.Time, err error) {
 			}
 			return at, nil
 		}
-		if s.last.revision == 0 {
-			s.base = s.size + size
+		if !r.Whole {
+			s.edits++
 		}
 		s.last, s.size, at = r.version(), s.size+size, r.At
 	}
