@@ -37,6 +37,18 @@ func (*explainCommand) Help() string {
 What comes after the first instructions depends on who answers and what the caller dials: "ringmaster call" goes all the way.`
 }
 
+// Validate refuses what no node could ask about: its call would be fault -32602, not a call to nowhere.
+func (c *explainCommand) Validate() error {
+	const advice = "write up to 32 digits, * or #, with or without a leading +"
+	if !logic.ValidNumber(c.Called) {
+		return fmt.Errorf("<called>: %q is no number: %s", c.Called, advice)
+	}
+	if c.Caller != "" && !logic.ValidNumber(c.Caller) {
+		return fmt.Errorf("--caller: %q is no number: %s", c.Caller, advice)
+	}
+	return nil
+}
+
 // explanation is what explain prints as JSON.
 type explanation struct {
 	Called       string           `json:"called"`
