@@ -24,8 +24,49 @@ func OperatorTables() []string {
 // draftGuard is the constraint that no draft can be committed by.
 const draftGuard = "a_draft_is_never_committed"
 
+// LoadPublic reads the operators' tables as Load does, but for secrets: tools need none, and operators may not read them. Nodes have no secret, and
+// session keys have all the same one.
+func (s *Store) LoadPublic(ctx context.Context) (*logic.Rows, error) {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("couldn't load the operators' tables: %w", err)
+	}
+	defer conn.Release()
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return nil, fmt.Errorf("couldn't load the operators' tables: %w", err)
+	}
+	defer tx.Rollback(context.WithoutCancel(ctx))
+	return loadPublic(ctx, tx)
+}
+
+// loadPublic reads the tables without their secrets, as a transaction sees them.
+func loadPublic(ctx context.Context, tx pgx.Tx) (*logic.Rows, error) {
+	w, ctx := watch(ctx)
+	defer w.stop()
+	rows := new(logic.Rows)
+	if err := tx.QueryRow(ctx, "SELECT revision FROM config_revision").Scan(&rows.Revision); err != nil {
+		return nil, fmt.Errorf("couldn't load table config_revision: %w", explain(ctx, err))
+	}
+	r := reader{seen: make(map[string]string)}
+	for _, t := range tables {
+		sql := t.sql
+		switch t.name {
+		case "node":
+			sql = "SELECT node, NULL::bytea, certificate_name, capacity, in_service FROM node"
+		case "session_key":
+			sql = "SELECT session_key_id, sha256(''), created_at FROM session_key"
+		}
+		if err := r.read(ctx, tx, t, sql+" "+t.order, nil, rows, w); err != nil {
+			return nil, fmt.Errorf("couldn't load table %s: %w", t.name, explain(ctx, err))
+		}
+	}
+	return rows, nil
+}
+
 // LoadDraft reads the operators' tables as they would be after sql, which is run in a transaction that is rolled back. What Postgres would
-// refuse at COMMIT is refused here. The revision is the one that the draft builds on.
+// refuse at COMMIT is refused here. Secrets are left
+// out, as by LoadPublic. The revision is the one that the draft builds on.
 //
 // Statements of sql that end its transaction are refused too, and change nothing.
 func (s *Store) LoadDraft(ctx context.Context, sql string) (*logic.Rows, error) {
@@ -57,7 +98,7 @@ func (s *Store) LoadDraft(ctx context.Context, sql string) (*logic.Rows, error) 
 	if err := CheckDeferred(ctx, tx); err != nil {
 		return nil, draftError(sql, err)
 	}
-	return loadIn(ctx, tx)
+	return loadPublic(ctx, tx)
 }
 
 // CheckDeferred makes Postgres check now what it would check at COMMIT of edits to operators' tables. Afterwards such constraints are checked

@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"bytes"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -70,5 +72,61 @@ func TestOperatorTablesExist(t *testing.T) {
 		if !ask[bool](t, dsn, "SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass($1))", name) {
 			t.Errorf("table %s isn't there", name)
 		}
+	}
+}
+
+// TestCheckDeferredKeepsNobodyWaiting: others commit edits while constraints were checked and the transaction is still open.
+func TestCheckDeferredKeepsNobodyWaiting(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	loadDemo(t, dsn)
+	conn := dial(t, dsn)
+	tx, err := conn.Begin(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(within(t))
+	if _, err := tx.Exec(within(t), "INSERT INTO trunk (trunk) VALUES ('a')"); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.CheckDeferred(within(t), tx); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, dsn, "SET lock_timeout = '5s'; INSERT INTO trunk (trunk) VALUES ('b')")
+	if _, err := tx.Exec(within(t), "DELETE FROM calendar WHERE calendar = 'always'"); err == nil {
+		t.Error("a constraint is still deferred")
+	}
+}
+
+// TestOperatorsMayTryDrafts: an operator's rights are enough.
+func TestOperatorsMayTryDrafts(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	loadDemo(t, dsn)
+	separator := "?"
+	if strings.Contains(dsn, "?") {
+		separator = "&"
+	}
+	s := open(t, dsn+separator+"options=-c%20role%3Dringmaster_operator")
+	if err := s.Check(within(t)); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.LoadDraft(within(t), "INSERT INTO trunk (trunk) VALUES ('a')"); err != nil {
+		t.Error(err)
+	}
+	public, err := s.LoadPublic(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := open(t, dsn).Load(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(public.SessionKeys) != len(all.SessionKeys) || bytes.Equal(public.SessionKeys[0].Secret, all.SessionKeys[0].Secret) {
+		t.Errorf("%d session keys of %d, or the real ones", len(public.SessionKeys), len(all.SessionKeys))
+	}
+	public.SessionKeys, all.SessionKeys = nil, nil
+	if !reflect.DeepEqual(public, all) {
+		t.Error("the rows differ by more than secrets")
 	}
 }

@@ -70,14 +70,7 @@ func load(ctx context.Context, conn *pgx.Conn) (*logic.Rows, version, error) {
 	return rows, now, nil
 }
 
-// loadIn reads the tables as a transaction sees them, which should be repeatable read.
-func loadIn(ctx context.Context, tx pgx.Tx) (*logic.Rows, error) {
-	w, ctx := watch(ctx)
-	defer w.stop()
-	rows, _, err := loadVersion(ctx, tx, w)
-	return rows, err
-}
-
+// loadVersion reads the tables as a transaction sees them, which should be repeatable read.
 func loadVersion(ctx context.Context, tx pgx.Tx, w *watchdog) (*logic.Rows, version, error) {
 	var now version
 	if err := tx.QueryRow(ctx, versionSQL).Scan(&now.revision, &now.commit); err != nil {

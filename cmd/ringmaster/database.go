@@ -72,7 +72,7 @@ func (f draftFlag) load(ctx context.Context, s *store.Store) (draft, error) {
 			rows, err = s.LoadDraft(ctx, string(sql))
 		}
 	default:
-		rows, err = s.Load(ctx)
+		rows, err = s.LoadPublic(ctx)
 	}
 	if err != nil {
 		return draft{}, err
