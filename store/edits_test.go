@@ -44,7 +44,7 @@ var absurdEdits = []func(r *rand.Rand) string{
 	},
 	func(r *rand.Rand) string {
 		return fmt.Sprintf(`UPDATE step SET parameters = '{"condition": %s}' WHERE script = 'freephone' AND step = 'hours'`,
-			one(r, "1", "null", `"1"`, `"caller"`, `"x.y.z"`, `"open(hours) && open(hours)"`, `["a"]`, `"caller.matches('(a+)+$')"`))
+			one(r, "1", "null", `"1"`, `"caller"`, `"x.y.z"`, `"open(hours) && open(hours)"`, `["a"]`, `"caller.matches(''(a+)+$'')"`))
 	},
 	sql("UPDATE step SET parameters = parameters || jsonb_build_object('x', repeat('x', 20000))"),
 	sql("INSERT INTO service (service, subscriber, script) VALUES ('bare', 'acme', 'freephone')"),
