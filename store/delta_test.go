@@ -445,3 +445,33 @@ func TestJournalIsPruned(t *testing.T) {
 		t.Fatalf("%d young changes were pruned", n)
 	}
 }
+
+// Each kind of edit by itself is taken or refused readably.
+func TestEveryKindOfEditIsTakenOrRefusedReadably(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	loadDemo(t, dsn)
+	conn := dial(t, dsn)
+	r := rand.New(rand.NewPCG(1, 1))
+	refusals := 0
+	for _, kind := range slices.Concat(randomEdits, absurdEdits) {
+		for range 8 {
+			sql := kind(r)
+			_, err := conn.Exec(t.Context(), "BEGIN;\n"+sql+";\nSET CONSTRAINTS ALL IMMEDIATE", pgx.QueryExecModeSimpleProtocol)
+			var refused *pgconn.PgError
+			if errors.As(err, &refused) {
+				if refusals++; !readable(refused) {
+					t.Errorf("%s\n%v", sql, err)
+				}
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := conn.Exec(t.Context(), "ROLLBACK"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if refusals < len(absurdEdits) {
+		t.Errorf("only %d were refused", refusals)
+	}
+}
