@@ -2,7 +2,7 @@
 -- what happened must outlive what it happened to.
 
 CREATE TABLE cdr (
-    call_id       text PRIMARY KEY CONSTRAINT call_id_has_1_to_128_characters CHECK (length(call_id) BETWEEN 1 AND 128),
+    call_id       text NOT NULL CONSTRAINT call_id_has_1_to_128_characters CHECK (length(call_id) BETWEEN 1 AND 128),
     node          text NOT NULL,
     channel       text NOT NULL DEFAULT '',
     trunk         text NOT NULL DEFAULT '',
@@ -25,12 +25,13 @@ CREATE TABLE cdr (
     cause         integer NOT NULL DEFAULT 0 CONSTRAINT cause_is_0_to_127 CHECK (cause BETWEEN 0 AND 127),
     hangup_source text NOT NULL DEFAULT '',
     legs          jsonb NOT NULL DEFAULT '[]' CONSTRAINT legs_are_a_list CHECK (jsonb_typeof(legs) = 'array'),
-    recorded_at   timestamptz NOT NULL DEFAULT clock_timestamp()
+    recorded_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (call_id, node) -- a node names its own calls: no other node can take the record of one
 );
 CREATE INDEX cdr_started_at ON cdr (started_at);
 CREATE INDEX cdr_service ON cdr (service, started_at);
 COMMENT ON TABLE cdr IS 'Call detail records: exactly one per call, written when the call has ended';
-COMMENT ON COLUMN cdr.call_id IS 'The call, as its node named it; unique for ever';
+COMMENT ON COLUMN cdr.call_id IS 'The call, as its node named it; unique for ever on that node';
 COMMENT ON COLUMN cdr.node IS 'The node that carried it';
 COMMENT ON COLUMN cdr.channel IS 'The caller''s channel on the node';
 COMMENT ON COLUMN cdr.trunk IS 'The trunk it came in on';
@@ -54,15 +55,18 @@ COMMENT ON COLUMN cdr.legs IS 'The attempts to reach somebody, in order: trunk, 
 COMMENT ON COLUMN cdr.recorded_at IS 'When it was stored';
 
 CREATE TABLE call_record (
-    call_id  text NOT NULL CONSTRAINT call_of_a_record_must_exist REFERENCES cdr DEFERRABLE,
+    call_id  text NOT NULL,
+    node     text NOT NULL,
     position integer NOT NULL CONSTRAINT position_is_not_negative CHECK (position >= 0),
     at       timestamptz NOT NULL,
     kind     text NOT NULL,
     text     text NOT NULL,
-    PRIMARY KEY (call_id, position)
+    PRIMARY KEY (call_id, node, position),
+    CONSTRAINT call_of_a_record_must_exist FOREIGN KEY (call_id, node) REFERENCES cdr DEFERRABLE
 );
 COMMENT ON TABLE call_record IS 'What services recorded about calls (the log building block), stored together with the call''s CDR';
 COMMENT ON COLUMN call_record.call_id IS 'The call';
+COMMENT ON COLUMN call_record.node IS 'The node that carried it';
 COMMENT ON COLUMN call_record.position IS 'Its place among the call''s records, counted from 0';
 COMMENT ON COLUMN call_record.at IS 'When it was written';
 COMMENT ON COLUMN call_record.kind IS 'What kind of record, as the script names it';

@@ -96,23 +96,23 @@ type recordRow struct {
 // for each other in a circle.
 const insertCDRs = `
 WITH given AS MATERIALIZED (
-	SELECT DISTINCT ON (call_id) * FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, channel text, trunk text, caller text,
+	SELECT DISTINCT ON (call_id, node) * FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, channel text, trunk text, caller text,
 		called text, dialled text, presentation text, service text, subscriber text, script text, path text, revision bigint, outcome text,
 		started_at timestamptz, answered_at timestamptz, ended_at timestamptz, talk_ms bigint, cause integer, hangup_source text,
 		legs jsonb, records jsonb)
-	ORDER BY call_id
+	ORDER BY call_id, node
 ), stored AS (
 	INSERT INTO cdr (call_id, node, channel, trunk, caller, called, dialled, presentation, service, subscriber, script, path, revision,
 		outcome, started_at, answered_at, ended_at, talk_ms, cause, hangup_source, legs)
 	SELECT call_id, node, channel, trunk, caller, called, dialled, presentation, service, subscriber, script, path, revision,
 		outcome, started_at, answered_at, ended_at, talk_ms, cause, hangup_source, legs
 	FROM given
-	ON CONFLICT (call_id) DO NOTHING
-	RETURNING call_id
+	ON CONFLICT (call_id, node) DO NOTHING
+	RETURNING call_id, node
 ), recorded AS (
-	INSERT INTO call_record (call_id, position, at, kind, text)
-	SELECT call_id, r.position, r.at, r.kind, r.text
-	FROM stored JOIN given USING (call_id), jsonb_to_recordset(given.records) AS r (position integer, at timestamptz, kind text, text text)
+	INSERT INTO call_record (call_id, node, position, at, kind, text)
+	SELECT call_id, node, r.position, r.at, r.kind, r.text
+	FROM stored JOIN given USING (call_id, node), jsonb_to_recordset(given.records) AS r (position integer, at timestamptz, kind text, text text)
 )
 SELECT count(*) FROM stored`
 

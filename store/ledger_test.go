@@ -79,6 +79,26 @@ func TestEndStoresAllOfACDR(t *testing.T) {
 	}
 }
 
+// TestANodeCannotTakeTheRecordOfAnother: a node names its own calls, so what it says of a name that another node uses is another call.
+func TestANodeCannotTakeTheRecordOfAnother(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	l := ledger(t, dsn)
+	theirs, ours := finished("call-1"), finished("call-1")
+	theirs.Node, theirs.Outcome, theirs.Talk = "node2", logic.CallFallback, 0
+	for _, cdr := range []logic.CDR{theirs, ours, theirs, ours} {
+		if err := l.End(within(t), cdr); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := ask[string](t, dsn, "SELECT string_agg(node || ' ' || outcome || ' ' || talk_ms, ', ' ORDER BY node) FROM cdr"); got != "node1 answered 42000, node2 fallback 0" {
+		t.Errorf("stored: %s", got)
+	}
+	if n := ask[int](t, dsn, "SELECT count(*) FROM call_record WHERE node = 'node1'"); n != 2 {
+		t.Errorf("%d records", n)
+	}
+}
+
 func TestOddBytesDontLoseACDR(t *testing.T) {
 	t.Parallel()
 	dsn := storetest.Database(t)

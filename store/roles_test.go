@@ -40,7 +40,7 @@ func TestRolesMayNotDoWhatOthersDo(t *testing.T) {
 		"SELECT set_node_secret('n1', 'a long enough secret')", "INSERT INTO session_key (secret) VALUES (decode(repeat('00', 32), 'hex'))",
 	}
 	writing := []string{
-		"INSERT INTO cdr (call_id, node, outcome, started_at, ended_at) VALUES ('c', 'n', 'busy', now(), now())", "INSERT INTO call_record VALUES ('c', 0, now(), 'k', 't')",
+		"INSERT INTO cdr (call_id, node, outcome, started_at, ended_at) VALUES ('c', 'n', 'busy', now(), now())", "INSERT INTO call_record VALUES ('c', 'n', 0, now(), 'k', 't')",
 		"UPDATE node_status SET channels = 0", "DELETE FROM node_status", "DELETE FROM engine_status", "INSERT INTO config_problem VALUES ('a', 'b', 'c')", "UPDATE config_check SET revision = 0",
 		"SELECT prune_config_change(0)",
 	}
