@@ -28,7 +28,8 @@ var charters = map[string]charter{
 	"logic/prefix":   {standard: pureStandard, also: []string{"runtime", "unsafe"}},
 	"logic/calendar": {standard: pureStandard},
 	// Parts of logic in packages of their own: the call model, the operators' rows, tables by key, what services are made of, the expression language.
-	"logic/call":       {standard: pureStandard},
+	"logic/call":       {standard: pureStandard, own: []string{"logic/charging", "logic/tariff"}},
+	"logic/charging":   {standard: pureStandard, own: []string{"logic/tariff"}},
 	"logic/rows":       {standard: pureStandard},
 	"logic/lookup":     {standard: pureStandard, also: []string{"runtime"}, own: []string{"logic/prefix"}},
 	"logic/table":      {standard: pureStandard, also: []string{"runtime"}, own: []string{"logic/calendar", "logic/call", "logic/lookup", "logic/rows"}},

@@ -1,5 +1,7 @@
 package logic
 
+import "ringmaster/logic/charging"
+
 // StepBudget bounds the steps walked in one query.
 const StepBudget = 64
 
@@ -9,14 +11,15 @@ type EventKind uint8
 const (
 	EventStart  EventKind = iota // a new call: the session's call fields are set, nothing else is
 	EventReport                  // the node ran what it was told: Results
-	EventAnswer                  // the shell answers the Ask of the last outcome: Turn
+	EventAnswer                  // the shell answers the Ask of the last outcome: Turn or Answer
 )
 
 // Event is what Step is told.
 type Event struct {
 	Kind    EventKind
-	Results []Result // EventReport
-	Turn    uint64   // EventAnswer to AskTurn
+	Results []Result        // EventReport
+	Turn    uint64          // EventAnswer to AskTurn
+	Answer  charging.Answer // EventAnswer to AskLedger
 }
 
 // AskKind says what Step cannot know by itself.
@@ -25,12 +28,14 @@ type AskKind uint8
 const (
 	AskNothing AskKind = iota
 	AskTurn            // the next turn of the circular distribution Name
+	AskLedger          // what Ledger says
 )
 
 // Ask is a question to the shell, which answers with EventAnswer.
 type Ask struct {
-	Kind AskKind
-	Name string
+	Kind   AskKind
+	Name   string
+	Ledger *charging.Ask // AskLedger: money, a place in a limit, a secret
 }
 
 // Outcome is what Step decided: either an Ask, or instructions that end in a collect or connect (the call waits for

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"ringmaster/logic/charging"
 )
 
 // ITU-T Q.850 causes that the engine releases with by itself.
@@ -28,8 +30,9 @@ type walk struct {
 	step     *step
 	budget   int // steps that may still be walked
 
-	turn     uint64 // the answer to an Ask
-	answered bool   // there is one
+	turn     uint64          // the answer to an Ask
+	answer   charging.Answer // the same of the ledger
+	answered bool            // there is one
 
 	origin      string
 	originKnown bool
@@ -54,7 +57,7 @@ func (s *Snapshot) Step(call *Session, event Event, now time.Time, out *Outcome)
 		out.Instructions = out.Instructions[:0]
 		w.report(event.Results)
 	case EventAnswer:
-		w.turn, w.answered = event.Turn, true
+		w.turn, w.answer, w.answered = event.Turn, event.Answer, true
 		w.again()
 	}
 }

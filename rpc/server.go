@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ringmaster/logic"
+	"ringmaster/logic/charging"
 	"ringmaster/rpc/api"
 	"ringmaster/rpc/endpoint"
 	"ringmaster/rpc/recent"
@@ -39,8 +40,11 @@ type Source interface {
 // Ledger makes durable what must be. Each method returns nil only when the record is durable; doing it again does
 // nothing. They are called concurrently, and obey ctx.
 type Ledger interface {
-	// End records the one CDR of a call.
-	End(ctx context.Context, cdr logic.CDR) error
+	// End records the one CDR of a call, charges what it did cost, and returns that: the first time and every time after.
+	End(ctx context.Context, cdr logic.CDR) ([]charging.Booked, error)
+	// Ask takes what a call asks for: money, a place in a limit, a try of a secret. What is granted is durable; what is granted after ctx has ended is given back by the
+	// ledger itself. On an error nothing is held.
+	Ask(ctx context.Context, ask *charging.Ask) (charging.Answer, error)
 	// Register records that node has started, with bootID new at each start, room for capacity channels, and
 	// channels in use by calls.
 	Register(ctx context.Context, node, bootID string, capacity, channels int, calls []string) error

@@ -1,6 +1,10 @@
 package call
 
-import "time"
+import (
+	"time"
+
+	"ringmaster/logic/charging"
+)
 
 // Outcome says in one word what a call came to.
 type Outcome string
@@ -40,6 +44,11 @@ type CDR struct {
 	HangupSource string
 	Legs         []Leg
 	Records      []Record
+
+	// What the ledger needs to settle the call; what it did cost, the ledger says.
+	Held     bool                // the ledger may hold something for the call
+	Finished []charging.Finished // the conversations that somebody pays for, by charge
+	Blind    []charging.Blind    // the charges that the ledger does not know
 }
 
 // EndEvent is what the node says of a call's end.

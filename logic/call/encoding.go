@@ -55,6 +55,12 @@ func (e *encoder) session(c *Session) {
 	e.boolean(c.Answered)
 	e.boolean(c.Continued)
 	e.boolean(c.HungUp)
+	e.integer(int64(c.Charge))
+	e.integer(int64(c.Payment))
+	e.integer(c.Granted)
+	e.boolean(c.Final)
+	e.integer(int64(c.Tries))
+	e.boolean(c.Held)
 	e.integer(int64(len(c.Path)))
 	e.buf = append(e.buf, c.Path...)
 	e.integer(int64(len(c.Variables)))
@@ -71,6 +77,7 @@ func (e *encoder) session(c *Session) {
 		e.text(leg.DialStatus)
 		e.integer(int64(leg.Cause))
 		e.integer(leg.TalkMilliseconds)
+		e.integer(int64(leg.Charge))
 	}
 	e.integer(int64(len(c.Records)))
 	for i := range c.Records {
@@ -83,6 +90,10 @@ func (e *encoder) session(c *Session) {
 		e.text(c.Targets[i].Trunk)
 		e.text(c.Targets[i].Number)
 		e.integer(int64(c.Targets[i].Timeout))
+	}
+	e.integer(int64(len(c.Blind)))
+	for i := range c.Blind {
+		e.blind(&c.Blind[i])
 	}
 }
 
@@ -170,6 +181,12 @@ func (d *decoder) session(c *Session) {
 	c.Answered = d.boolean()
 	c.Continued = d.boolean()
 	c.HungUp = d.boolean()
+	c.Charge = int(d.integer())
+	c.Payment = int(d.integer())
+	c.Granted = d.integer()
+	c.Final = d.boolean()
+	c.Tries = int(d.integer())
+	c.Held = d.boolean()
 	length := d.count()
 	c.Path = append(c.Path, d.rest[:length]...)
 	d.rest = d.rest[length:]
@@ -179,7 +196,7 @@ func (d *decoder) session(c *Session) {
 	for range d.count() {
 		c.Legs = append(c.Legs, Leg{
 			Trunk: d.text(), Number: d.text(), Status: Status(d.integer()), DialStatus: d.text(),
-			Cause: int(d.integer()), TalkMilliseconds: d.integer(),
+			Cause: int(d.integer()), TalkMilliseconds: d.integer(), Charge: int(d.integer()),
 		})
 	}
 	for range d.count() {
@@ -187,5 +204,8 @@ func (d *decoder) session(c *Session) {
 	}
 	for range d.count() {
 		c.Targets = append(c.Targets, Target{Trunk: d.text(), Number: d.text(), Timeout: int(d.integer())})
+	}
+	for range d.count() {
+		c.Blind = append(c.Blind, d.blind())
 	}
 }

@@ -3,6 +3,8 @@ package call
 import (
 	"slices"
 	"time"
+
+	"ringmaster/logic/charging"
 )
 
 // EndCall says what a call came to. The same session and event give the same CDR; the session stays as it is.
@@ -11,17 +13,54 @@ func EndCall(call *Session, end EndEvent, now time.Time) CDR {
 	if endedAt.IsZero() {
 		endedAt = now
 	}
-	legs := appendLegs(slices.Clone(call.Legs), call.Targets, end.Results)
+	legs := appendLegs(slices.Clone(call.Legs), call.Targets, end.Results, call.Payment)
+	outcome := call.outcome(legs, end)
 	return CDR{
 		CallID: call.CallID, Node: call.Node, Channel: call.Channel, Trunk: call.Trunk,
 		Caller: call.Caller, Called: call.Called, Dialled: call.Dialled, Presentation: call.Presentation,
 		Service: call.Service, Subscriber: call.Subscriber, Script: call.Script,
 		Path: string(call.Path), Revision: call.Revision,
-		Outcome:   call.outcome(legs, end),
+		Outcome:   outcome,
 		StartedAt: call.StartedAt, AnsweredAt: end.AnsweredAt, EndedAt: endedAt.UTC(),
 		Talk: max(end.Talk, 0), Cause: end.Cause, HangupSource: end.HangupSource,
 		Legs: legs, Records: slices.Clone(call.Records),
+		Held: call.Held, Finished: call.finished(legs, outcome, end, now), Blind: slices.Clone(call.Blind),
 	}
+}
+
+// ClockSlack is how much longer than the engine saw the call a node may say that people talked.
+const ClockSlack = 2 * time.Second
+
+// finished adds up the conversations of the charges. No more is charged than the time that the engine knows of the call.
+func (c *Session) finished(legs []Leg, outcome Outcome, end EndEvent, now time.Time) (all []charging.Finished) {
+	add := func(number int, talk int64) {
+		if number == 0 || talk <= 0 {
+			return
+		}
+		for i := range all {
+			if all[i].Number == number {
+				all[i].Talk += talk
+				return
+			}
+		}
+		all = append(all, charging.Finished{Number: number, Talk: talk})
+	}
+	answered := false
+	for i := range legs {
+		if legs[i].Status == StatusAnswer {
+			answered = true
+			add(legs[i].Charge, legs[i].TalkMilliseconds)
+		}
+	}
+	if !answered && outcome == OutcomeAnswered {
+		add(c.Payment, end.Talk.Milliseconds()) // the agent is gone that knew of the leg
+	}
+	left := max(now.Sub(c.StartedAt)+ClockSlack, 0).Milliseconds()
+	for i := range all {
+		all[i].Talk = min(all[i].Talk, left)
+		left -= all[i].Talk
+	}
+	return all
 }
 
 // outcome is the call's end in one word. That somebody was spoken to counts for more than how it ended, and that the

@@ -64,11 +64,13 @@ func (c *Session) LastCause() int {
 }
 
 // AddLegs keeps what became of the targets of the connect under way. A node may tell of each target, or only of the last.
-func (c *Session) AddLegs(results []Result) { c.Legs = appendLegs(c.Legs, c.Targets, results) }
+func (c *Session) AddLegs(results []Result) {
+	c.Legs = appendLegs(c.Legs, c.Targets, results, c.Payment)
+}
 
 // appendLegs appends a leg for each result of a connect to targets. Over MaxLegs the oldest leg that nobody answered is
-// forgotten: how the call ended, and who was spoken to, must not be.
-func appendLegs(legs []Leg, targets []Target, results []Result) []Leg {
+// forgotten: how the call ended, and who was spoken to, must not be. payment is the charge that pays for the connect.
+func appendLegs(legs []Leg, targets []Target, results []Result, payment int) []Leg {
 	for i := range results {
 		result := &results[i]
 		if result.Op != OpConnect || result.Target < 0 || result.Target >= len(targets) {
@@ -85,7 +87,7 @@ func appendLegs(legs []Leg, targets []Target, results []Result) []Leg {
 		target := &targets[result.Target]
 		legs = append(legs, Leg{
 			Trunk: target.Trunk, Number: target.Number, Status: result.Status, Cause: cause,
-			DialStatus: result.DialStatus[:min(len(result.DialStatus), MaxDialStatus)], TalkMilliseconds: max(result.Talk, 0).Milliseconds(),
+			DialStatus: result.DialStatus[:min(len(result.DialStatus), MaxDialStatus)], TalkMilliseconds: max(result.Talk, 0).Milliseconds(), Charge: payment,
 		})
 	}
 	return legs

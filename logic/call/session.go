@@ -1,6 +1,10 @@
 package call
 
-import "time"
+import (
+	"time"
+
+	"ringmaster/logic/charging"
+)
 
 // Limits of one call. They bound a session token's size: with everything at its limit a token is still a string that
 // XML-RPC and a dialplan can carry (MaxTokenLength).
@@ -15,6 +19,7 @@ const (
 	MaxLegs          = 10  // legs of one call that are kept
 	MaxDialStatus    = 32  // bytes of a leg's dial status
 	MaxPathLength    = 512 // bytes of the script path
+	MaxBlind         = 2   // charges of one call that were granted while the ledger was away
 )
 
 // Session is the state of one call between two queries. It rides with the call as a signed token (Seal, Open)
@@ -46,11 +51,19 @@ type Session struct {
 	Answered   bool     // the node was told to answer the caller's leg
 	Continued  bool     // the call was given back to the node's dialplan
 	HungUp     bool     // a report said that the caller hung up
+
+	Charge  int              // number of the last charge, 0 before the first
+	Payment int              // the charge that pays for what is connected from now on; 0: nobody pays
+	Granted int64            // seconds of conversation that Payment is good for
+	Final   bool             // Payment cannot be extended
+	Tries   int              // secrets that were tried
+	Held    bool             // the ledger holds money or a place for the call, which its end releases
+	Blind   []charging.Blind // charges that were granted while the ledger was away: it does not know them yet
 }
 
 // Reset makes the session that of no call, and keeps its memory for the next.
 func (c *Session) Reset() {
-	*c = Session{Variables: c.Variables[:0], Path: c.Path[:0], Legs: c.Legs[:0], Records: c.Records[:0], Targets: c.Targets[:0]}
+	*c = Session{Variables: c.Variables[:0], Path: c.Path[:0], Legs: c.Legs[:0], Records: c.Records[:0], Targets: c.Targets[:0], Blind: c.Blind[:0]}
 }
 
 // Variable is a named value of one call. Values are text; typed reading is compiled from the script.
@@ -82,6 +95,7 @@ type Leg struct {
 	DialStatus       string `json:"dial_status,omitempty"`
 	Cause            int    `json:"cause"`
 	TalkMilliseconds int64  `json:"talk_ms"`
+	Charge           int    `json:"charge,omitempty"` // the charge that paid for it; 0: none
 }
 
 // Record is what the log SIB wrote; it is stored with the call's CDR, in one transaction.

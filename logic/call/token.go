@@ -26,7 +26,7 @@ const (
 const MaxTokenLength = 4096
 
 // tokenVersion is the first byte of a token. An engine that meets another version refuses it.
-const tokenVersion = 1
+const tokenVersion = 2
 
 // MinimumSecret is the fewest bytes that a key's secret may have.
 const MinimumSecret = 32
