@@ -71,6 +71,9 @@ func (b *blockCompiler) compile() block {
 // assigns returns the variables that the step will set, with their types.
 func (b *blockCompiler) assigns() map[string]*cel.Type {
 	name := b.sib.into
+	if _, secret := b.parameters["pin"]; b.step.sib == "verify" && secret {
+		name = "account"
+	}
 	if _, collects := b.parameters["maximum"]; b.step.sib == "interact" && !collects {
 		name = ""
 	}
@@ -86,7 +89,11 @@ func (b *blockCompiler) assigns() map[string]*cel.Type {
 			}
 		}
 	}
-	return map[string]*cel.Type{name: kind}
+	set := map[string]*cel.Type{name: kind}
+	if raw, ok := b.parameters["balance_into"]; ok && json.Unmarshal(raw, &name) == nil && identifier.MatchString(name) {
+		set[name] = cel.StringType
+	}
+	return set
 }
 
 // variableTypes are the types a variable may have.
@@ -165,15 +172,23 @@ func (b *blockCompiler) integer(name string, byDefault, least, most int) integer
 
 // into reads the name of the variable that the step sets.
 func (b *blockCompiler) into(byDefault string) string {
-	name := b.text("into", byDefault)
+	return b.checkVariable("into", b.text("into", byDefault))
+}
+
+// variable reads the name of another variable that the step sets, if it is given.
+func (b *blockCompiler) variable(parameter string) string {
+	return b.checkVariable(parameter, b.text(parameter, ""))
+}
+
+func (b *blockCompiler) checkVariable(parameter, name string) string {
 	switch {
 	case name == "":
 	case !identifier.MatchString(name):
-		b.refuse("into %q: a variable's name is a small letter, then small letters, digits and _", name)
+		b.refuse("%s %q: a variable's name is a small letter, then small letters, digits and _", parameter, name)
 	case isCallVariable(name):
-		b.refuse("into %q: that is a variable that every call has and no step may set", name)
+		b.refuse("%s %q: that is a variable that every call has and no step may set", parameter, name)
 	case b.script.parameter(name) >= 0:
-		b.refuse("into %q: that is a parameter of the script", name)
+		b.refuse("%s %q: that is a parameter of the script", parameter, name)
 	}
 	return name
 }

@@ -48,6 +48,7 @@ func (c *compiler) compile() {
 	c.compileLists()
 	c.compileTranslations()
 	c.compileDistributions()
+	c.compileCallLimits()
 	c.compileScripts()
 	c.compileServices()
 	c.compileNumbers()

@@ -14,6 +14,8 @@ type service struct {
 	subscriber string
 	language   string
 	active     bool
+	onOutage   string
+	outageCap  int64            // micro-units
 	script     *script          // nil: it has never compiled; it only keeps its numbers
 	slots      []slot           // by index of script.parameters
 	trunks     map[string]trunk // those there were when it compiled: a last good version goes on connecting by them
@@ -23,7 +25,7 @@ type service struct {
 type slot struct {
 	text   string
 	given  bool // by the service; else it is the script's default
-	object any  // *table.Translation, *table.List, *table.Calendar, *table.Distribution; string (sound file) for a prompt; int64 for an integer
+	object any  // *table.Translation, *table.List, *table.Calendar, *table.Distribution, *table.CallLimit, *table.Tariff; string (sound file) for a prompt; int64 for an integer
 }
 
 // compileServices looks up each service's parameters: of the services touched, and of those made of something touched. What is
@@ -141,7 +143,7 @@ func (s *service) rows() (ServiceRow, []ServiceParameterRow) {
 			given = append(given, ServiceParameterRow{Service: s.name, Parameter: s.script.parameters[i].name, Value: s.slots[i].text})
 		}
 	}
-	return ServiceRow{Service: s.name, Subscriber: s.subscriber, Script: s.script.name, Language: s.language, Active: s.active}, given
+	return ServiceRow{Service: s.name, Subscriber: s.subscriber, Script: s.script.name, Language: s.language, Active: s.active, OnOutage: s.onOutage, OutageCap: s.outageCap}, given
 }
 
 func (c *compiler) compileService(row ServiceRow, given []ServiceParameterRow) (*service, []Problem) {
@@ -155,7 +157,7 @@ func (c *compiler) compileService(row ServiceRow, given []ServiceParameterRow) (
 		return nil, nil
 	}
 	compiled := &service{
-		name: row.Service, subscriber: row.Subscriber, language: row.Language, active: row.Active,
+		name: row.Service, subscriber: row.Subscriber, language: row.Language, active: row.Active, onOutage: row.OnOutage, outageCap: row.OutageCap,
 		script: script, slots: make([]slot, len(script.parameters)), trunks: c.snapshot.trunks,
 	}
 	var problems []Problem
@@ -217,6 +219,8 @@ func (c *compiler) fillSlot(parameter *scriptParameter, value string) (filled sl
 		filled.object, reason = named(c.snapshot.calendars.Find, parameter.kind, value)
 	case "distribution":
 		filled.object, reason = named(c.snapshot.distributions.Find, parameter.kind, value)
+	case "call_limit":
+		filled.object, reason = named(c.snapshot.callLimits.Find, parameter.kind, value)
 	case "prompt":
 		filled.object, reason = named(in(c.snapshot.prompts), parameter.kind, value)
 	case "trunk":

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"ringmaster/logic/call"
+	"ringmaster/logic/charging"
 	"ringmaster/logic/lookup"
 	"ringmaster/logic/table"
 )
@@ -218,4 +219,13 @@ func (c *compiler) compileDistributions() {
 		keep(edit, row.Distribution, table.NewDistribution(row, branches[row.Distribution], c.hasTrunk, c.problem))
 	}
 	finish(c, "distribution", edit, &c.snapshot.distributions)
+}
+
+func (c *compiler) compileCallLimits() {
+	edit := change(c, "call_limit", &c.snapshot.callLimits, c.touched.CallLimits)
+	for _, row := range c.rows.CallLimits {
+		edit.Set(row.CallLimit, &table.CallLimit{Name: row.CallLimit, Rule: charging.LimitRule{
+			MaximumCalls: row.MaximumCalls, CallsPerWindow: row.CallsPerWindow, WindowSeconds: row.WindowSeconds, GapMillis: row.GapMillis}})
+	}
+	finish(c, "call_limit", edit, &c.snapshot.callLimits)
 }

@@ -20,6 +20,7 @@ type Touched struct {
 	ScreeningLists    []string // with entries
 	TranslationTables []string // with translations
 	Distributions     []string // with branches
+	CallLimits        []string
 	Scripts           []string // with parameters, steps and exits
 	Services          []string // with parameters
 

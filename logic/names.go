@@ -41,6 +41,7 @@ type (
 	TranslationRow      = rows.TranslationRow
 	DistributionRow     = rows.DistributionRow
 	BranchRow           = rows.BranchRow
+	CallLimitRow        = rows.CallLimitRow
 	ScriptRow           = rows.ScriptRow
 	ScriptParameterRow  = rows.ScriptParameterRow
 	StepRow             = rows.StepRow
@@ -65,6 +66,7 @@ const (
 	MaxNumberLength  = call.MaxNumberLength
 	MaxNameLength    = call.MaxNameLength
 	MaxFileLength    = call.MaxFileLength
+	MaxBlind         = call.MaxBlind
 	MaxTokenLength   = call.MaxTokenLength
 )
 

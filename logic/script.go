@@ -98,7 +98,9 @@ var sibs = map[string]sib{
 	"algorithm":  {exits: []string{"done"}, required: []string{"done"}, compile: compileAlgorithm},
 	"distribute": {exits: []string{"done"}, branches: true, into: "target", compile: compileDistribute},
 	"interact":   {exits: []string{"done", "digits", "timeout"}, branches: true, waits: true, into: "digits", compile: compileInteract},
-	"verify":     {exits: []string{"ok", "wrong"}, required: []string{"ok", "wrong"}, compile: compileVerify},
+	"verify":     {exits: []string{"ok", "wrong", "locked", "unavailable"}, required: []string{"ok", "wrong"}, compile: compileVerify},
+	"charge":     {exits: []string{"granted", "refused", "unavailable"}, required: []string{"granted", "refused"}, compile: compileCharge},
+	"limit":      {exits: []string{"admitted", "refused"}, required: []string{"admitted", "refused"}, compile: compileLimit},
 	"log":        {exits: []string{"done"}, required: []string{"done"}, compile: compileLog},
 	"bcp":        {exits: []string{"answer", "busy", "no_answer", "unreachable"}, waits: true, compile: compileBasicCall},
 }

@@ -60,6 +60,20 @@ func (c *connectBlock) run(w *walk) string {
 		w.release(causeRoutingError)
 		return finished
 	}
+	limit := c.maximum.value(w)
+	maximum := limit
+	if paid, bounded := session.PaidSeconds(); bounded {
+		if paid == 0 {
+			if w.tracing() {
+				w.decide(Decision{Reason: "what was granted is used up: a conversation needs another charge"})
+			}
+			w.release(causeNormal)
+			return finished
+		}
+		if maximum == 0 || int64(maximum) > paid {
+			maximum = int(paid)
+		}
+	}
 	text := c.target.value(w)
 	session.Targets = session.Targets[:0]
 	timeout := c.timeout.value(w)
@@ -95,7 +109,8 @@ func (c *connectBlock) run(w *walk) string {
 	}
 	w.out.Instructions = append(w.out.Instructions, Instruction{
 		Op: OpConnect, Targets: session.Targets, CallerID: callerID,
-		MaximumSeconds: c.maximum.value(w), WarningSeconds: c.warning.value(w), FollowOn: c.followOn,
+		MaximumSeconds: maximum, WarningSeconds: c.warning.value(w), FollowOn: c.followOn,
+		Extendable: session.Payment > 0 && !session.Final && maximum > 0 && (limit == 0 || maximum < limit),
 	})
 	return waiting
 }

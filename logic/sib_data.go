@@ -118,7 +118,7 @@ func (a *algorithmBlock) run(w *walk) string {
 	return "done"
 }
 
-// verifyBlock checks the form of what a caller dialled. It never looks a secret up.
+// verifyBlock checks the form of what a caller dialled; secretBlock looks a secret up.
 type verifyBlock struct {
 	value            operand
 	pattern          *regexp.Regexp // nil: any
@@ -127,6 +127,14 @@ type verifyBlock struct {
 }
 
 func compileVerify(b *blockCompiler) block {
+	if _, secret := b.parameters["pin"]; secret {
+		return compileSecret(b)
+	}
+	for _, exit := range []string{"locked", "unavailable"} {
+		if _, wired := b.step.follow(exit); wired {
+			b.refuse("exit %q is never taken: only a step that verifies a pin has it", exit)
+		}
+	}
 	v := &verifyBlock{
 		value:   b.template("value", b.required("value")),
 		minimum: b.integer("minimum", 1, 0, MaxValueLength),

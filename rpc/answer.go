@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ringmaster/logic"
+	"ringmaster/logic/charging"
 	"ringmaster/rpc/api"
 	"ringmaster/rpc/recent"
 	"ringmaster/rpc/wire"
@@ -35,17 +36,26 @@ func reused(message string) *wire.Fault {
 }
 
 // step asks logic what the call shall do now.
-func (q *query) step(event logic.Event) { q.stepAt(event, q.began) }
+func (q *query) step(event logic.Event) *wire.Fault { return q.stepAt(event, q.began) }
 
 // stepAt asks logic what the call shall do at an instant, and gives it what it cannot know by itself.
-func (q *query) stepAt(event logic.Event, at time.Time) {
+func (q *query) stepAt(event logic.Event, at time.Time) *wire.Fault {
 	for range logic.StepBudget {
 		q.snapshot.Step(&q.session, event, at, &q.outcome)
 		switch ask := q.outcome.Ask; ask.Kind {
 		case logic.AskNothing:
-			return
+			return nil
 		case logic.AskTurn:
 			event = logic.Event{Kind: logic.EventAnswer, Turn: q.server.turns.next(ask.Name)}
+		case logic.AskLedger:
+			if q.translating {
+				return nil
+			}
+			answer := q.askLedger(ask.Ledger)
+			if answer.State == charging.StateConflict {
+				return reused(callIDReused)
+			}
+			event = logic.Event{Kind: logic.EventAnswer, Answer: answer}
 		default:
 			panic("logic asks what this shell cannot answer: " + strconv.Itoa(int(ask.Kind)))
 		}
@@ -128,6 +138,9 @@ func writeInstruction(w *wire.Writer, in *logic.Instruction) {
 		}
 		if in.WarningSeconds > 0 {
 			w.MemberInt(api.WarningSeconds, int64(in.WarningSeconds))
+		}
+		if in.Extendable {
+			w.MemberBoolean(api.Extendable, true)
 		}
 		if in.FollowOn {
 			w.MemberBoolean(api.FollowOn, true)

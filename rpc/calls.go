@@ -126,7 +126,9 @@ func (s *Server) callStart(q *query, p params) *wire.Fault {
 	if done, fault := q.replay(key, body, callIDReused); done {
 		return fault
 	}
-	q.step(logic.Event{Kind: logic.EventStart})
+	if fault := q.step(logic.Event{Kind: logic.EventStart}); fault != nil {
+		return fault
+	}
 	if fault := q.decided(); fault != nil {
 		return fault
 	}
@@ -231,7 +233,9 @@ func (s *Server) callReport(q *query, p params) *wire.Fault {
 	case logic.TokenOtherNode:
 		return sessionNotYours()
 	}
-	q.step(logic.Event{Kind: logic.EventReport, Results: q.results})
+	if fault := q.step(logic.Event{Kind: logic.EventReport, Results: q.results}); fault != nil {
+		return fault
+	}
 	if fault := q.decided(); fault != nil {
 		return fault
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"ringmaster/logic"
+	"ringmaster/logic/charging"
 	"ringmaster/rpc/api"
 	"ringmaster/rpc/wire"
 )
@@ -57,7 +58,7 @@ func endMethod() *method {
 		request:    endMembers,
 		reply: []member{
 			{api.CallID, textKind, true, "The call that is recorded."},
-			{api.Charges, arrayKind, true, "What was charged; empty when nothing was."},
+			{api.Charges, arrayKind, true, "What was charged, one struct for each account; empty when nothing was. See Charges."},
 		},
 		faults:  []int{api.FaultApplication, api.FaultSessionInvalid, api.FaultNotYourCall, api.FaultOverloaded, api.FaultNotDurable},
 		serve:   (*Server).callEnd,
@@ -86,7 +87,11 @@ func (s *Server) callEnd(q *query, p params) *wire.Fault {
 	}
 	q.phase(phaseDecide)
 
-	fault = q.durably(func(ctx context.Context) error { return s.ledger.End(ctx, cdr) })
+	var charges []charging.Booked
+	fault = q.durably(func(ctx context.Context) (err error) {
+		charges, err = s.ledger.End(ctx, cdr)
+		return err
+	})
 	if fault != nil {
 		return fault
 	}
@@ -95,8 +100,7 @@ func (s *Server) callEnd(q *query, p params) *wire.Fault {
 	w.BeginStruct()
 	w.MemberString(api.CallID, cdr.CallID)
 	w.BeginMember(api.Charges)
-	w.BeginArray()
-	w.EndArray()
+	writeCharges(w, charges)
 	w.EndMember()
 	w.EndStruct()
 	return nil

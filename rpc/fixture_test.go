@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ringmaster/logic"
+	"ringmaster/logic/charging"
 	"ringmaster/rpc/endpoint"
 	"ringmaster/rpc/wire"
 )
@@ -123,6 +124,9 @@ type ledger struct {
 	mu         sync.Mutex
 	cdrs       map[string]logic.CDR
 	registered []string
+	asked      []charging.Ask
+	extensions []charging.Extension
+	answers    map[charging.Kind]charging.Answer
 	heartbeats []string
 	fail       error         // what every write ends with
 	hold       chan struct{} // not nil: writes wait for it to close, or for their deadline
@@ -142,9 +146,9 @@ func (l *ledger) wait(ctx context.Context) error {
 	return fail
 }
 
-func (l *ledger) End(ctx context.Context, cdr logic.CDR) error {
+func (l *ledger) End(ctx context.Context, cdr logic.CDR) ([]charging.Booked, error) {
 	if err := l.wait(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -154,27 +158,67 @@ func (l *ledger) End(ctx context.Context, cdr logic.CDR) error {
 	if _, ok := l.cdrs[cdr.CallID]; !ok {
 		l.cdrs[cdr.CallID] = cdr
 	}
-	return nil
+	var booked []charging.Booked
+	for _, finished := range cdr.Finished {
+		booked = append(booked, charging.Booked{Charge: finished.Number, Account: "anna", Amount: "0.50", Currency: "EUR", Tariff: "minutes", Seconds: (finished.Talk + 999) / 1000})
+	}
+	return booked, nil
 }
 
-func (l *ledger) Register(ctx context.Context, node, bootID string, capacity, channels int, calls []string) error {
+// Ask grants what its answers say, by kind.
+func (l *ledger) Ask(ctx context.Context, ask *charging.Ask) (charging.Answer, error) {
+	if err := l.wait(ctx); err != nil {
+		return charging.Answer{}, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.asked = append(l.asked, *ask)
+	return l.answers[ask.Kind], nil
+}
+
+func (l *ledger) Recharge(ctx context.Context, account, voucher string) (charging.Answer, error) {
+	if err := l.wait(ctx); err != nil {
+		return charging.Answer{}, err
+	}
+	switch {
+	case account != "anna":
+		return charging.Answer{State: charging.StateRefused, Reason: charging.ReasonNoAccount}, nil
+	case voucher != "V-1":
+		return charging.Answer{State: charging.StateRefused, Reason: charging.ReasonVoucher}, nil
+	}
+	return charging.Answer{State: charging.StateGranted, Account: account, Balance: 12_500_000, Currency: "EUR"}, nil
+}
+
+func (l *ledger) Register(ctx context.Context, node, bootID string, capacity, channels int, calls []charging.LiveCall) error {
 	if err := l.wait(ctx); err != nil {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.registered = append(l.registered, fmt.Sprint(node, " ", bootID, " ", capacity, " ", channels, " ", calls))
+	l.registered = append(l.registered, fmt.Sprint(node, " ", bootID, " ", capacity, " ", channels, " ", names(calls)))
 	return nil
 }
 
-func (l *ledger) Heartbeat(ctx context.Context, node, bootID string, channels int, calls []string) error {
+func (l *ledger) Heartbeat(ctx context.Context, node, bootID string, channels int, calls []charging.LiveCall) ([]charging.Extension, error) {
 	if err := l.wait(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.heartbeats = append(l.heartbeats, fmt.Sprint(node, " ", bootID, " ", channels, " ", calls))
-	return nil
+	l.heartbeats = append(l.heartbeats, fmt.Sprint(node, " ", bootID, " ", channels, " ", names(calls)))
+	return l.extensions, nil
+}
+
+// names writes live calls, and since when people talk in them.
+func names(calls []charging.LiveCall) (list []string) {
+	for _, one := range calls {
+		if one.AnsweredAt.IsZero() {
+			list = append(list, one.CallID)
+		} else {
+			list = append(list, one.CallID+"@"+one.AnsweredAt.UTC().Format(time.TimeOnly))
+		}
+	}
+	return list
 }
 
 func (l *ledger) cdr(t *testing.T, callID string) logic.CDR {

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ringmaster/logic"
+	"ringmaster/logic/charging"
 	"ringmaster/rpc/api"
 	"ringmaster/rpc/endpoint"
 	"ringmaster/rpc/wire"
@@ -84,6 +85,7 @@ type metrics struct {
 	soft        prometheus.Counter
 	calls       *prometheus.CounterVec
 	connections *prometheus.CounterVec
+	asks        [charging.KindBalance + 1][charging.StateBlind + 1]prometheus.Counter
 }
 
 // httpRefusals are the HTTP statuses that the server refuses requests with.
@@ -162,7 +164,17 @@ func newMetrics(registerer prometheus.Registerer, methods []string, inFlight, en
 	for _, c := range []string{endpoint.LimitAddress, endpoint.LimitAll} {
 		m.connections.WithLabelValues(c)
 	}
+	asks := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ringmaster_rpc_asks_total",
+		Help: "What calls asked the ledger for (money, place, secret, balance), and what became of it: unavailable, granted, refused, conflict, or blind (on_outage allowed it).",
+	}, []string{"ask", "result"})
+	for kind, name := range askNames {
+		for state, result := range stateNames {
+			m.asks[kind][state] = asks.WithLabelValues(name, result)
+		}
+	}
 	for _, collector := range []prometheus.Collector{
+		asks,
 		phases, total, requests, overBudget, replays, refusals, failures, m.panics, m.soft, m.calls, m.connections,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "ringmaster_rpc_queries_in_flight", Help: "Queries read and not yet answered, without ends of calls.",
@@ -185,6 +197,14 @@ func (m *metrics) of(name string) *methodMetrics {
 	}
 	return m.methods[otherMethod]
 }
+
+// askNames and stateNames are the labels of what calls ask the ledger.
+var (
+	askNames   = map[charging.Kind]string{charging.KindReserve: "money", charging.KindLimit: "place", charging.KindSecret: "secret", charging.KindBalance: "balance"}
+	stateNames = [charging.StateBlind + 1]string{"unavailable", "granted", "refused", "conflict", "blind"}
+)
+
+func (m *metrics) asked(kind charging.Kind, state charging.State) { m.asks[kind][state].Inc() }
 
 // ended counts one end of a call. The script is a label only if the snapshot has it: it has come in with a token.
 func (m *metrics) ended(snapshot *logic.Snapshot, cdr *logic.CDR) {

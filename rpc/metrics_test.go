@@ -82,7 +82,7 @@ func TestLabelsAreFixed(t *testing.T) {
 	t.Parallel()
 	e := startEngine(t, nil)
 	allowed := map[string][]string{
-		"phase": phaseNames[:], "class": classNames[:], "reason": authFailureNames[:], "result": {"refused", "late"},
+		"phase": phaseNames[:], "class": classNames[:], "reason": authFailureNames[:], "result": append([]string{"refused", "late"}, stateNames[:]...), "ask": {"money", "place", "secret", "balance"},
 		"cap": {endpoint.LimitAddress, endpoint.LimitAll}, "script": {"plain", "turns", "dialogue", "none", "other"},
 		"outcome": {"answered", "busy", "no_answer", "unreachable", "abandoned", "released", "continued", "fallback"},
 		"method":  {otherMethod, labelDialplanTranslate}, "status": nil,

@@ -2,7 +2,9 @@ package rpc
 
 import (
 	"context"
+	"time"
 
+	"ringmaster/logic/charging"
 	"ringmaster/rpc/api"
 	"ringmaster/rpc/wire"
 )
@@ -17,6 +19,7 @@ func nodeMethods() []*method {
 	reply := []member{
 		{api.State, textKind, true, "in_service or out_of_service: whether the operators want calls on the node."},
 		{api.Gaps, arrayKind, true, "Call gaps to obey locally; empty when there are none."},
+		{api.Extensions, arrayKind, true, "Calls that may go on for longer than they were granted: structs {call_id, charge, maximum_seconds (of conversation in all), final (there will be no more)}."},
 		{api.Engines, arrayKind, true, "URLs of the engines in service; empty: go on with those that are configured."},
 	}
 	return []*method{
@@ -52,6 +55,7 @@ const (
 	nodeCapacity
 	nodeChannels
 	nodeCalls
+	nodeTalking
 )
 
 var nodeMembers = []member{
@@ -60,13 +64,14 @@ var nodeMembers = []member{
 	nodeCapacity: {api.Capacity, intKind, false, "Channels that the node may carry; absent or 0: what the operators' table says."},
 	nodeChannels: {api.Channels, intKind, true, "Channels in use now."},
 	nodeCalls:    {api.Calls, arrayKind, false, "call_ids that are live on the node, at most 1024."},
+	nodeTalking:  {api.Talking, arrayKind, false, "Of those in which people talk, a struct {call_id, answered_at}: when the conversation began. If the node is lost, they are charged up to its last heartbeat."},
 }
 
 // nodeReport is what a node says of itself.
 type nodeReport struct {
 	bootID             string
 	capacity, channels int
-	calls              []string
+	calls              []charging.LiveCall
 }
 
 func (q *query) bindNode(p params) (r nodeReport, fault *wire.Fault) {
@@ -96,11 +101,51 @@ func (q *query) bindNode(p params) (r nodeReport, fault *wire.Fault) {
 		if b := v.Bytes(); !isWord(b, maxCallID) {
 			return r, invalid("member calls[%d]: must be a call_id, is %s", len(r.calls), quoted(b))
 		}
-		r.calls = append(r.calls, v.Text())
+		r.calls = append(r.calls, charging.LiveCall{CallID: v.Text()})
+	}
+	if fault = bindTalking(a[nodeTalking], r.calls); fault != nil {
+		return r, fault
 	}
 	r.bootID = a[nodeBootID].Text()
 	r.capacity, r.channels = int(a[nodeCapacity].Int()), int(a[nodeChannels].Int())
 	return r, nil
+}
+
+// bindTalking notes since when people talk. It names calls that are live; others are left out, for they have just ended.
+func bindTalking(talking wire.Value, calls []charging.LiveCall) *wire.Fault {
+	if n := talking.Len(); n > maxLiveCalls {
+		return invalid("member talking: has %d elements, may have %d", n, maxLiveCalls)
+	}
+	index := make(map[string]int, len(calls))
+	for i := range calls {
+		index[calls[i].CallID] = i
+	}
+	n := 0
+	for v := range talking.Elements() {
+		if v.Kind() != wire.Struct {
+			return invalid("member talking[%d]: is %s, must be struct", n, v.Kind())
+		}
+		at := -1
+		var since time.Time
+		for name, value := range v.Members() {
+			var fault *wire.Fault
+			switch string(name) {
+			case api.CallID:
+				if i, live := index[string(value.Bytes())]; live {
+					at = i
+				}
+			case api.AnsweredAt:
+				if since, fault = instant(api.AnsweredAt, value); fault != nil {
+					return invalid("member talking[%d]: %s", n, fault.Message)
+				}
+			}
+		}
+		if at >= 0 {
+			calls[at].AnsweredAt = since
+		}
+		n++
+	}
+	return nil
 }
 
 func (s *Server) nodeRegister(q *query, p params) *wire.Fault {
@@ -115,7 +160,7 @@ func (s *Server) nodeRegister(q *query, p params) *wire.Fault {
 	if fault != nil {
 		return fault
 	}
-	q.writeNodeState()
+	q.writeNodeState(nil)
 	return nil
 }
 
@@ -128,16 +173,17 @@ func (s *Server) nodeHeartbeat(q *query, p params) *wire.Fault {
 	// A heartbeat waits as long as a query may. A node must be told its state while Postgres is away.
 	ctx, cancel := context.WithTimeout(q.ctx, s.budget)
 	defer cancel()
-	if err := s.ledger.Heartbeat(ctx, q.node.Name, r.bootID, r.channels, r.calls); err != nil {
+	extensions, err := s.ledger.Heartbeat(ctx, q.node.Name, r.bootID, r.channels, r.calls)
+	if err != nil {
 		s.metrics.soft.Inc()
 		s.logger.Debug("couldn't record a heartbeat", "node", q.node.Name, "error", err)
 	}
 	q.phase(phaseLedger)
-	q.writeNodeState()
+	q.writeNodeState(extensions)
 	return nil
 }
 
-func (q *query) writeNodeState() {
+func (q *query) writeNodeState(extensions []charging.Extension) {
 	w := &q.writer
 	state := stateOutOfService
 	if q.node.InService {
@@ -147,6 +193,19 @@ func (q *query) writeNodeState() {
 	w.MemberString(api.State, state)
 	w.BeginMember(api.Gaps)
 	w.BeginArray()
+	w.EndArray()
+	w.EndMember()
+	w.BeginMember(api.Extensions)
+	w.BeginArray()
+	for i := range extensions {
+		extension := &extensions[i]
+		w.BeginStruct()
+		w.MemberString(api.CallID, extension.CallID)
+		w.MemberInt(api.Charge, int64(extension.Charge))
+		w.MemberInt(api.MaximumSeconds, extension.Seconds)
+		w.MemberBoolean(api.Final, extension.Final)
+		w.EndStruct()
+	}
 	w.EndArray()
 	w.EndMember()
 	w.BeginMember(api.Engines)

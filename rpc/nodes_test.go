@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"ringmaster/logic/charging"
 	"ringmaster/rpc/api"
 )
 
@@ -20,7 +21,7 @@ func TestNodes(t *testing.T) {
 		c.Budget, c.EndTimeout = 20*time.Millisecond, 50*time.Millisecond
 	})
 	report := members{"node": nodeA, "boot_id": "boot-1", "capacity": 80, "channels": 2, "calls": []any{"a-1", "a-2"}}
-	want := members{"state": "in_service", "gaps": []any{}, "engines": []any{"https://scp1.example:8443/RPC2", "https://scp2.example:8443/RPC2"}}
+	want := members{"state": "in_service", "gaps": []any{}, "extensions": []any{}, "engines": []any{"https://scp1.example:8443/RPC2", "https://scp2.example:8443/RPC2"}}
 	for _, method := range []string{"node.register", "node.heartbeat"} {
 		if got := e.must(method, report); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %v, want %v", method, got, want)
@@ -32,6 +33,16 @@ func TestNodes(t *testing.T) {
 	if want := []string{nodeA + " boot-1 2 [a-1 a-2]"}; !slices.Equal(e.ledger.heartbeats, want) {
 		t.Errorf("heartbeats %q, want %q", e.ledger.heartbeats, want)
 	}
+	talking := report.with(members{"talking": []any{members{"call_id": "a-2", "answered_at": time.Date(2026, 11, 23, 9, 0, 5, 0, time.UTC)}, members{"call_id": "gone"}}})
+	e.ledger.extensions = []charging.Extension{{CallID: "a-2", Charge: 1, Seconds: 600, Final: true}}
+	extended := members{"call_id": "a-2", "charge": 1, "maximum_seconds": 600, "final": true}
+	if got := e.must("node.heartbeat", talking); !reflect.DeepEqual(got["extensions"], []any{extended}) {
+		t.Errorf("%v", got)
+	}
+	if want := nodeA + " boot-1 2 [a-1 a-2@09:00:05]"; e.ledger.heartbeats[1] != want {
+		t.Errorf("heartbeats %q, want %q", e.ledger.heartbeats, want)
+	}
+	e.ledger.extensions = nil
 	got, err := e.callAs(nodeB, secretB, "node.heartbeat", members{"node": nodeB, "boot_id": "x", "channels": 0})
 	if err != nil || got.(members)["state"] != "out_of_service" {
 		t.Errorf("a node that operators took out: %v, %v", got, err)
@@ -49,6 +60,8 @@ func TestNodes(t *testing.T) {
 		"channels":         {members{"channels": 1 << 30}, api.FaultInvalidParameters},
 		"calls of ints":    {members{"calls": []any{"a", 5}}, api.FaultInvalidParameters},
 		"calls with space": {members{"calls": []any{"a b"}}, api.FaultInvalidParameters},
+		"talking of texts": {members{"talking": []any{"a"}}, api.FaultInvalidParameters},
+		"talking since 1":  {members{"talking": []any{members{"call_id": "a-1", "answered_at": 1}}}, api.FaultInvalidParameters},
 		"too many calls":   {members{"calls": slices.Repeat([]any{"a"}, maxLiveCalls+1)}, api.FaultInvalidParameters},
 	} {
 		for _, method := range []string{"node.register", "node.heartbeat"} {

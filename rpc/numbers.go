@@ -125,9 +125,14 @@ func (q *query) translate(at time.Time) (t translation, fault *wire.Fault) {
 	q.session.StartedAt = at.UTC().Truncate(time.Millisecond)
 	// A percentage is drawn by the call's id. Here there is none, so the instant and the caller stand for it.
 	q.session.CallID = "translate-" + strconv.FormatInt(at.UnixNano(), 36) + "-" + q.session.Caller
-	q.stepAt(logic.Event{Kind: logic.EventStart}, at)
+	q.translating = true
+	fault = q.stepAt(logic.Event{Kind: logic.EventStart}, at)
+	q.translating = false
+	if fault != nil {
+		return t, fault
+	}
 	t.action = api.ActionDialogue
-	if len(q.outcome.Instructions) == 1 {
+	if q.outcome.Ask.Kind == logic.AskNothing && len(q.outcome.Instructions) == 1 {
 		switch only := &q.outcome.Instructions[0]; only.Op {
 		case logic.OpConnect:
 			t.action, t.connect = api.ActionConnect, only

@@ -22,11 +22,12 @@ type query struct {
 	node     logic.Node      // who asks
 	ctx      context.Context
 
-	began  time.Time // when the request, or the element of a multicall, had been read
-	mark   time.Time // end of the last phase
-	meter  *methodMetrics
-	nested bool // inside a multicall
-	ending bool // counted among the ends in flight, not the queries
+	began       time.Time // when the request, or the element of a multicall, had been read
+	mark        time.Time // end of the last phase
+	meter       *methodMetrics
+	nested      bool // inside a multicall
+	ending      bool // counted among the ends in flight, not the queries
+	translating bool // nothing may be taken: a number is only asked about
 
 	patience context.Context // how long writes of the ledger may take; made for the first one
 	cancel   context.CancelFunc

@@ -63,6 +63,8 @@ var faultDocs = []faultDoc{
 	{api.FaultNotReady, "The engine has nothing to answer from or to sign with yet.", "Ask another engine."},
 	{api.FaultNotDurable, "It could not be made durable now.", "Keep it and send it again later."},
 	{api.FaultMulticall, "A multicall inside a multicall, or too many calls in one.", "Send fewer."},
+	{api.FaultNoAccount, "There is no such account.", "Tell the caller."},
+	{api.FaultVoucher, "The voucher is unknown, used for another account, past its validity or in another currency; or there were too many wrong ones.", "Tell the caller. Do not try again by yourself: wrong vouchers have a budget."},
 }
 
 // instructionDocs explains the instructions, in the order of api's Op words.
@@ -86,6 +88,7 @@ var instructionDocs = []struct {
 		{api.CallerID, textKind, false, "The number to show; absent: leave it as it is."},
 		{api.MaximumSeconds, intKind, false, "Cut the conversation so many seconds after the answer; absent: no limit."},
 		{api.WarningSeconds, intKind, false, "Warn so many seconds before the cut."},
+		{api.Extendable, booleanKind, false, "The limit may grow while people talk: node.heartbeat's reply says so in extensions. A node that cannot do that cuts at the limit."},
 		{api.FollowOn, booleanKind, false, "Report after an answered call too: the caller stays."},
 	}},
 	{api.OpContinue, "Go on in the node's dialplan. Always the last of a list.", nil},
@@ -105,7 +108,7 @@ var referenceText string
 // WriteReference writes docs/API.md: the contract for those who call it. What it says of methods, faults and limits is
 // made of the registry and the constants, so that it cannot say anything else than the server does.
 func WriteReference(w io.Writer) error {
-	var methods, instructions, results, faults strings.Builder
+	var methods, instructions, results, charges, faults strings.Builder
 	group := ""
 	for _, m := range registry(true) {
 		if g, _, _ := strings.Cut(m.name, "."); g != group {
@@ -119,6 +122,7 @@ func WriteReference(w io.Writer) error {
 		writeMembers(&instructions, in.members, "always")
 	}
 	writeMembers(&results, resultMembers, "required")
+	writeMembers(&charges, chargeMembers, "always")
 	faults.WriteString("\n| code | meaning | what to do |\n|---|---|---|\n")
 	for _, f := range faultDocs {
 		fmt.Fprintf(&faults, "| %d | %s | %s |\n", f.code, f.meaning, f.advice)
@@ -128,7 +132,7 @@ func WriteReference(w io.Writer) error {
 		return fmt.Errorf("couldn't parse the API reference: %w", err)
 	}
 	if err := page.Execute(w, map[string]any{
-		"Methods": strings.TrimSpace(methods.String()) + "\n", "Instructions": instructions.String(), "Results": results.String(), "Faults": faults.String(),
+		"Methods": strings.TrimSpace(methods.String()) + "\n", "Instructions": instructions.String(), "Results": results.String(), "Charges": charges.String(), "Faults": faults.String(),
 		"Path": api.PathRPC, "Alias": api.PathRPCAlias, "Translate": api.PathDialplanTranslate,
 		"Budget": DefaultBudget, "EndTimeout": DefaultEndTimeout, "SessionHours": int(DefaultSessionLifetime.Hours()),
 		"MaxBody": wire.MaxBody, "MaxDepth": wire.MaxDepth, "MaxTokens": wire.MaxTokens, "MaxMembers": wire.MaxMembers, "MaxString": wire.MaxString,
@@ -145,6 +149,8 @@ func groupIntroduction(group string) string {
 		return "## Methods for calls\n"
 	case "number":
 		return "## Translation without a call\n"
+	case "account":
+		return "## Accounts\n"
 	case "node":
 		return "## Methods for nodes\n"
 	case "system":

@@ -60,7 +60,7 @@ func (set kinds) String() string {
 
 // registry lists the methods of the contract in the order of a reader.
 func registry(validator bool) []*method {
-	methods := slices.Concat(callMethods(), numberMethods(), nodeMethods(), systemMethods())
+	methods := slices.Concat(callMethods(), numberMethods(), accountMethods(), nodeMethods(), systemMethods())
 	if validator {
 		methods = append(methods, validatorMethods()...)
 	}

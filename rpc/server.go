@@ -47,9 +47,11 @@ type Ledger interface {
 	Ask(ctx context.Context, ask *charging.Ask) (charging.Answer, error)
 	// Register records that node has started, with bootID new at each start, room for capacity channels, and
 	// channels in use by calls.
-	Register(ctx context.Context, node, bootID string, capacity, channels int, calls []string) error
-	// Heartbeat records that node is alive, with channels in use by calls.
-	Heartbeat(ctx context.Context, node, bootID string, channels int, calls []string) error
+	Register(ctx context.Context, node, bootID string, capacity, channels int, calls []charging.LiveCall) error
+	// Heartbeat records that node is alive, with channels in use by calls, and returns which of them may go on for longer than they were granted.
+	Heartbeat(ctx context.Context, node, bootID string, channels int, calls []charging.LiveCall) ([]charging.Extension, error)
+	// Recharge redeems a voucher for an account, once, and returns what the account may spend then. The same voucher for the same account again is no error.
+	Recharge(ctx context.Context, account, voucher string) (charging.Answer, error)
 }
 
 // Config is what a Server is made of. Source, Ledger and Registry are needed; zero values of the rest are the defaults.
@@ -94,6 +96,7 @@ type Server struct {
 	metrics  *metrics
 	recent   *recent.Table
 	turns    turns
+	blind    allowances
 	queries  atomic.Int64 // in flight
 	ends     atomic.Int64 // in flight, waiting for the ledger
 	pool     sync.Pool    // of *query

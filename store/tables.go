@@ -59,6 +59,10 @@ var tables = []table{
 		rows.Branches = append(rows.Branches, logic.BranchRow{
 			Distribution: r.name(), Position: r.int(), Branch: r.name(), Weight: r.int(), Value: r.text(), Trunk: r.name()})
 	}},
+	{"call_limit", `SELECT call_limit, coalesce(maximum_calls, 0), coalesce(calls_per_window, 0), coalesce(window_seconds, 0), coalesce(gap_ms, 0) FROM call_limit`, "", []pick{named("call_limit", callLimits)}, func(r *reader, rows *logic.Rows) {
+		rows.CallLimits = append(rows.CallLimits, logic.CallLimitRow{
+			CallLimit: r.name(), MaximumCalls: r.int64(), CallsPerWindow: r.int64(), WindowSeconds: r.int64(), GapMillis: r.int64()})
+	}},
 	{"script", `SELECT script, first_step FROM script`, "ORDER BY script", []pick{named("script", scripts)}, func(r *reader, rows *logic.Rows) {
 		rows.Scripts = append(rows.Scripts, logic.ScriptRow{Script: r.name(), FirstStep: r.name()})
 	}},
@@ -75,9 +79,9 @@ var tables = []table{
 	{"subscriber", `SELECT subscriber FROM subscriber`, "", nil, func(r *reader, rows *logic.Rows) {
 		rows.Subscribers = append(rows.Subscribers, logic.SubscriberRow{Subscriber: r.name()})
 	}},
-	{"service", `SELECT service, subscriber, script, language, active FROM service`, "", []pick{named("service", services)}, func(r *reader, rows *logic.Rows) {
+	{"service", `SELECT service, subscriber, script, language, active, on_outage, (outage_cap * 1000000)::bigint FROM service`, "", []pick{named("service", services)}, func(r *reader, rows *logic.Rows) {
 		rows.Services = append(rows.Services, logic.ServiceRow{
-			Service: r.name(), Subscriber: r.name(), Script: r.name(), Language: r.name(), Active: r.bool()})
+			Service: r.name(), Subscriber: r.name(), Script: r.name(), Language: r.name(), Active: r.bool(), OnOutage: r.name(), OutageCap: r.int64()})
 	}},
 	{"service_parameter", `SELECT service, parameter, value FROM service_parameter`, "", []pick{named("service", services)}, func(r *reader, rows *logic.Rows) {
 		rows.ServiceParameters = append(rows.ServiceParameters, logic.ServiceParameterRow{Service: r.name(), Parameter: r.name(), Value: r.text()})

@@ -157,6 +157,7 @@ type Instruction struct {
 	CallerID       string   // OpConnect; empty: leave as it is
 	MaximumSeconds int      // OpConnect; 0: no limit
 	WarningSeconds int      // OpConnect; 0: no warning
+	Extendable     bool     // OpConnect: MaximumSeconds may be extended while people talk
 	FollowOn       bool     // OpConnect: report after an answered call too
 	Cause          int      // OpRelease: Q.850
 }

@@ -48,6 +48,7 @@ const (
 	ReasonBlindCap     Reason = "outage_cap"         // what may be spent while Postgres is away is spent
 	ReasonWrong        Reason = "wrong"              // the secret
 	ReasonLocked       Reason = "locked"             // too many wrong secrets
+	ReasonVoucher      Reason = "voucher"            // unknown, used by another account, past its validity, or in another currency
 )
 
 // Reserve asks for a reservation: as many seconds as wanted, or fewer, but not fewer than the minimum.

@@ -26,6 +26,7 @@ type Rows struct {
 	Translations      []TranslationRow
 	Distributions     []DistributionRow
 	Branches          []BranchRow // table distribution_branch
+	CallLimits        []CallLimitRow
 	Scripts           []ScriptRow
 	ScriptParameters  []ScriptParameterRow
 	Steps             []StepRow
@@ -157,13 +158,22 @@ type BranchRow struct {
 	Trunk        string
 }
 
+// CallLimitRow bounds how many calls may be up at once, begin within a window, or follow each other; 0: no such bound.
+type CallLimitRow struct {
+	CallLimit      string
+	MaximumCalls   int64
+	CallsPerWindow int64
+	WindowSeconds  int64
+	GapMillis      int64
+}
+
 // ScriptRow is a service's logic: steps, starting with FirstStep.
 type ScriptRow struct {
 	Script    string
 	FirstStep string
 }
 
-// ScriptParameterRow declares a parameter that each service of the script may give. Type: calendar, distribution, integer, number,
+// ScriptParameterRow declares a parameter that each service of the script may give. Type: calendar, call_limit, distribution, integer, number,
 // prompt, screening_list, target, text, translation_table or trunk. DefaultValue is used where the service gives none; without one the parameter
 // is required.
 type ScriptParameterRow struct {
@@ -202,6 +212,8 @@ type ServiceRow struct {
 	Script     string
 	Language   string // prompts' language, Asterisk's spelling: en, de
 	Active     bool   // false: its numbers are answered as out of service (Q.850 cause 31)
+	OnOutage   string // deny or allow: what steps do that need the ledger while it is away
+	OutageCap  int64  // with allow: micro-units that one account may spend so within an hour
 }
 
 // ServiceParameterRow gives a parameter of a service's script its value.

@@ -14,15 +14,16 @@ import (
 // rowReader reads INSERT INTO table (columns) VALUES (…), …; statements into Rows: the part of SQL that operators' examples need,
 // so that the same file serves Postgres and a test without one. Everything else is refused with the line.
 type rowReader struct {
-	name string
-	text string
-	at   int
-	rows *logic.Rows
+	name  string
+	text  string
+	at    int
+	rows  *logic.Rows
+	books *books
 }
 
-// readRows appends the rows of an SQL text to rows.
-func readRows(name, text string, rows *logic.Rows) error {
-	r := &rowReader{name: name, text: text, rows: rows}
+// readRows appends the rows of an SQL text to rows, and those that are the ledger's to its books.
+func readRows(name, text string, rows *logic.Rows, books *books) error {
+	r := &rowReader{name: name, text: text, rows: rows, books: books}
 	for {
 		r.space()
 		if r.at == len(r.text) {
@@ -111,7 +112,7 @@ func (r *rowReader) insert() error {
 				row.values[column] = values[i]
 			}
 		}
-		if err := row.into(r.rows); err != nil {
+		if err := row.into(r.rows, r.books); err != nil {
 			return err
 		}
 		if r.take(';') {
@@ -257,8 +258,8 @@ func (r *row) bytes(column string) []byte {
 	return value
 }
 
-// into appends the row to its table in rows.
-func (r *row) into(rows *logic.Rows) error {
+// into appends the row to its table in rows, or to the ledger's books.
+func (r *row) into(rows *logic.Rows, books *books) error {
 	switch r.table {
 	case "numbering_plan":
 		rows.NumberingPlans = append(rows.NumberingPlans, logic.NumberingPlanRow{NumberingPlan: r.text("numbering_plan"), CountryCode: r.text("country_code"),
@@ -297,6 +298,9 @@ func (r *row) into(rows *logic.Rows) error {
 	case "distribution_branch":
 		rows.Branches = append(rows.Branches, logic.BranchRow{Distribution: r.text("distribution"), Position: r.integer("position", 0), Branch: r.text("branch"),
 			Weight: r.integer("weight", 1), Value: r.text("value"), Trunk: r.text("trunk")})
+	case "call_limit":
+		rows.CallLimits = append(rows.CallLimits, logic.CallLimitRow{CallLimit: r.text("call_limit"), MaximumCalls: int64(r.integer("maximum_calls", 0)),
+			CallsPerWindow: int64(r.integer("calls_per_window", 0)), WindowSeconds: int64(r.integer("window_seconds", 0)), GapMillis: int64(r.integer("gap_ms", 0))})
 	case "script":
 		rows.Scripts = append(rows.Scripts, logic.ScriptRow{Script: r.text("script"), FirstStep: r.text("first_step")})
 	case "script_parameter":
@@ -318,12 +322,15 @@ func (r *row) into(rows *logic.Rows) error {
 		rows.Subscribers = append(rows.Subscribers, logic.SubscriberRow{Subscriber: r.text("subscriber")})
 	case "service":
 		rows.Services = append(rows.Services, logic.ServiceRow{Service: r.text("service"), Subscriber: r.text("subscriber"), Script: r.text("script"),
-			Language: r.or("language", "en"), Active: r.boolean("active", true)})
+			Language: r.or("language", "en"), Active: r.boolean("active", true), OnOutage: r.or("on_outage", "deny"), OutageCap: r.money("outage_cap")})
 	case "service_parameter":
 		rows.ServiceParameters = append(rows.ServiceParameters, logic.ServiceParameterRow{Service: r.text("service"), Parameter: r.text("parameter"), Value: r.text("value")})
 	case "service_number":
 		rows.ServiceNumbers = append(rows.ServiceNumbers, logic.ServiceNumberRow{Number: r.text("number"), Match: r.or("match", "exact"), Service: r.text("service")})
 	default:
+		if books.into(r) {
+			break
+		}
 		return fmt.Errorf("table %q is not one of the operator tables that a transcript can fill", r.table)
 	}
 	if r.err == nil && r.read < len(r.values) {

@@ -19,11 +19,12 @@ type Transcript struct {
 	Rows  logic.Rows
 	SQL   []string // the rows as SQL: the texts of includes and INSERTs in order, for a Postgres
 	lines []line
+	books books
 }
 
 type line struct {
 	number int
-	verb   string // at, start, report, end, >, because or =
+	verb   string // at, start, report, end, >, because, = or ledger
 	rest   string
 }
 
@@ -56,13 +57,13 @@ func Read(name, text string, include func(name string) (string, error)) (*Transc
 			if err := t.rows(name, strings.Repeat("\n", first)+sql); err != nil {
 				return nil, err
 			}
-		case "at", "start", "report", "end", ">", "because", "=":
+		case "at", "start", "report", "end", ">", "because", "=", "ledger":
 			t.lines = append(t.lines, line{i + 1, verb, strings.TrimSpace(rest)})
 		default:
 			if strings.HasPrefix(verb, "#") {
 				continue
 			}
-			return nil, fmt.Errorf("%s:%d: %q begins no line of a transcript: include, INSERT, at, start, report, end, >, because, = or #", name, i+1, verb)
+			return nil, fmt.Errorf("%s:%d: %q begins no line of a transcript: include, INSERT, at, start, report, end, >, because, =, ledger or #", name, i+1, verb)
 		}
 	}
 	return t, nil
@@ -70,7 +71,7 @@ func Read(name, text string, include func(name string) (string, error)) (*Transc
 
 func (t *Transcript) rows(name, sql string) error {
 	t.SQL = append(t.SQL, strings.TrimLeft(sql, "\n"))
-	return readRows(name, sql, &t.Rows)
+	return readRows(name, sql, &t.Rows, &t.books)
 }
 
 // Difference is a line whose expectation was not met.
@@ -96,7 +97,7 @@ func (t *Transcript) Play(zones logic.Zones, said func(text string)) ([]Differen
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("%s: the rows do not compile: %s %s: %s", t.Name, problems[0].Table, problems[0].Key, problems[0].Reason)
 	}
-	p := &player{transcript: t, snapshot: snapshot, said: said, turns: make(map[string]uint64)}
+	p := &player{transcript: t, snapshot: snapshot, said: said, turns: make(map[string]uint64), ledger: newLedger(&t.books)}
 	for _, line := range t.lines {
 		if err := p.play(line); err != nil {
 			return p.differences, fmt.Errorf("%s:%d: %w", t.Name, line.number, err)
@@ -115,6 +116,8 @@ type player struct {
 	call        logic.Session
 	outcome     logic.Outcome
 	turns       map[string]uint64
+	ledger      *ledger
+	paid        string   // by the last call, as ledger.end says it
 	pending     []string // instructions not yet compared
 	last        int      // line of the event that they came from
 	cdr         *logic.CDR
@@ -162,6 +165,13 @@ func (p *player) play(l line) error {
 		return nil
 	case "=":
 		return p.compareCDR(l)
+	case "ledger":
+		switch l.rest {
+		case "away", "back":
+			p.ledger.away = l.rest == "away"
+			return nil
+		}
+		return fmt.Errorf("the ledger is away or back, not %q", l.rest)
 	}
 	p.leftOver()
 	p.last = l.number
@@ -177,15 +187,19 @@ func (p *player) play(l line) error {
 		if err != nil {
 			return err
 		}
+		for _, result := range results {
+			p.now = p.now.Add(result.Talk)
+		}
 		p.step(logic.Event{Kind: logic.EventReport, Results: results})
 	case "end":
 		end, err := parseEnd(l.rest, p.now)
 		if err != nil {
 			return err
 		}
+		p.now = p.now.Add(end.Talk)
 		cdr := logic.EndCall(&p.call, end, p.now)
-		p.cdr = &cdr
-		p.said("= " + FormatCDR(&cdr))
+		p.cdr, p.paid = &cdr, p.ledger.end(&cdr)
+		p.said("= " + p.formatCDR())
 	}
 	return nil
 }
@@ -235,8 +249,13 @@ func (p *player) step(event logic.Event) {
 		if p.outcome.Ask.Kind == logic.AskNothing {
 			break
 		}
-		event = logic.Event{Kind: logic.EventAnswer, Turn: p.turns[p.outcome.Ask.Name]}
-		p.turns[p.outcome.Ask.Name]++
+		event = logic.Event{Kind: logic.EventAnswer}
+		if ask := &p.outcome.Ask; ask.Kind == logic.AskLedger {
+			event.Answer = p.ledger.ask(ask.Ledger, p.now)
+		} else {
+			event.Turn = p.turns[ask.Name]
+			p.turns[ask.Name]++
+		}
 	}
 	for i := range p.outcome.Instructions {
 		text := FormatInstruction(&p.outcome.Instructions[i])
@@ -245,15 +264,23 @@ func (p *player) step(event logic.Event) {
 	}
 }
 
+// formatCDR writes the CDR with what was paid.
+func (p *player) formatCDR() string {
+	if p.paid == "" {
+		return FormatCDR(p.cdr)
+	}
+	return FormatCDR(p.cdr) + " paid=" + p.paid
+}
+
 // compareCDR compares the outcome and those fields of the CDR that the line names.
 func (p *player) compareCDR(l line) error {
 	if p.cdr == nil {
 		return fmt.Errorf("there is no CDR: an end line comes first")
 	}
-	got := fields(FormatCDR(p.cdr))
+	got := fields(p.formatCDR())
 	for name, want := range fields(l.rest) {
 		if got[name] != want {
-			p.differ(l.number, "= "+l.rest, "= "+FormatCDR(p.cdr))
+			p.differ(l.number, "= "+l.rest, "= "+p.formatCDR())
 			break
 		}
 	}

@@ -33,6 +33,9 @@ func FormatInstruction(i *logic.Instruction) string {
 		if i.WarningSeconds > 0 {
 			fmt.Fprintf(&text, " warning_seconds=%d", i.WarningSeconds)
 		}
+		if i.Extendable {
+			text.WriteString(" extendable")
+		}
 		if i.FollowOn {
 			text.WriteString(" follow_on")
 		}

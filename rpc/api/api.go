@@ -22,6 +22,8 @@ const (
 	MethodCallReport      = "call.report"
 	MethodCallEnd         = "call.end"
 	MethodNumberTranslate = "number.translate"
+	MethodAccountBalance  = "account.balance"
+	MethodAccountRecharge = "account.recharge"
 	MethodNodeRegister    = "node.register"
 	MethodNodeHeartbeat   = "node.heartbeat"
 
@@ -55,6 +57,7 @@ const (
 	Capacity     = "capacity" // int, channels the node may carry
 	Channels     = "channels" // int, channels in use now
 	Calls        = "calls"    // array of strings, the call ids that are live on the node
+	Talking      = "talking"  // array of structs {call_id, answered_at}, those of them in which people talk
 )
 
 // Members of one result in Results.
@@ -75,6 +78,9 @@ const (
 	Charges        = "charges"         // array of structs, call.end: what was charged
 	State          = "state"           // string, node.*: in_service or out_of_service
 	Gaps           = "gaps"            // array of structs, node.*: call gaps to obey locally
+	Extensions     = "extensions"      // array of structs {call_id, charge, maximum_seconds, final}, node.heartbeat: calls that may go on for longer
+	Final          = "final"           // boolean, there will be no further extension
+	Extendable     = "extendable"      // boolean, connect: the limit may be extended while the call goes on
 	Engines        = "engines"         // array of strings, node.*: URLs of the engines in service
 	Prompts        = "prompts"         // array of strings, names of prompts
 	Language       = "language"        // string, BCP 47 tag in Asterisk's spelling (en, de, pt_BR)
@@ -90,6 +96,19 @@ const (
 	MaximumSeconds = "maximum_seconds" // int, connect: cut the call so long after the answer; absent: no limit
 	WarningSeconds = "warning_seconds" // int, connect: warn so long before the cut
 	FollowOn       = "follow_on"       // boolean, connect: report after an answered call too, the caller stays
+)
+
+// Members of one charge in Charges, and of accounts.
+const (
+	Charge   = "charge"   // int, which of the call's charges, counted from 1
+	Account  = "account"  // string, the account's name
+	Amount   = "amount"   // string, decimal: 0.12
+	Currency = "currency" // string, ISO 4217 code
+	Tariff   = "tariff"   // string, the tariff's name
+	Seconds  = "seconds"  // int, seconds that were charged
+	Share    = "share"    // boolean, the account was credited with a part of what others paid
+	Balance  = "balance"  // string, decimal: what may be spent
+	Voucher  = "voucher"  // string, the voucher's code
 )
 
 // Instructions (values of Op).
@@ -155,4 +174,6 @@ const (
 	FaultNotReady       = 106 // no snapshot yet: the engine has just started; try another engine
 	FaultNotDurable     = 107 // call.end could not be made durable now; send it again later
 	FaultMulticall      = 108 // a multicall inside a multicall, or too many calls in one
+	FaultNoAccount      = 109 // there is no such account
+	FaultVoucher        = 110 // the voucher cannot be redeemed for this account
 )

@@ -1,0 +1,22 @@
+package charging
+
+// GrantBlind decides a reservation while the ledger is away: by what the service allows each payer to spend so, and no more. spent is what was granted in that way within
+// the hour, by Party.Key, and is kept true.
+func GrantBlind(r *Reserve, spent map[string]int64) Answer {
+	if !r.Blind {
+		return Answer{State: StateUnavailable}
+	}
+	var most [MaxPayers]int64
+	for i, payer := range r.Terms.Payers {
+		most[i] = max(r.BlindCap-spent[payer.Key()], 0)
+	}
+	seconds := r.Terms.affordable(min(r.Wanted, r.Terms.Maximum), most)
+	if seconds < max(r.Minimum, 1) {
+		return Answer{State: StateRefused, Reason: ReasonBlindCap}
+	}
+	parts := r.Terms.Split(r.Terms.Price.Amount(seconds))
+	for i, payer := range r.Terms.Payers {
+		spent[payer.Key()] += parts[i]
+	}
+	return Answer{State: StateBlind, Seconds: seconds, Final: true, Account: r.Terms.Payers[0].Account}
+}

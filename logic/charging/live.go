@@ -1,0 +1,17 @@
+package charging
+
+import "time"
+
+// LiveCall is a call that is up on a node, as its heartbeat says.
+type LiveCall struct {
+	CallID     string
+	AnsweredAt time.Time // when the conversation under way began, by the node's clock; zero: there is none
+}
+
+// Extension tells a node that a call it has may go on for longer than it was granted.
+type Extension struct {
+	CallID  string
+	Charge  int
+	Seconds int64 // of conversation in all
+	Final   bool  // there will be no more
+}
