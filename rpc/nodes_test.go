@@ -52,17 +52,17 @@ func TestNodes(t *testing.T) {
 		changes members
 		code    int
 	}{
-		"another node":     {members{"node": nodeB}, api.FaultNotYourCall},
-		"no node":          {members{"node": nil}, api.FaultInvalidParameters},
-		"no boot id":       {members{"boot_id": nil}, api.FaultInvalidParameters},
-		"empty boot id":    {members{"boot_id": ""}, api.FaultInvalidParameters},
-		"capacity":         {members{"capacity": -1}, api.FaultInvalidParameters},
-		"channels":         {members{"channels": 1 << 30}, api.FaultInvalidParameters},
-		"calls of ints":    {members{"calls": []any{"a", 5}}, api.FaultInvalidParameters},
-		"calls with space": {members{"calls": []any{"a b"}}, api.FaultInvalidParameters},
-		"talking of texts": {members{"talking": []any{"a"}}, api.FaultInvalidParameters},
-		"talking since 1":  {members{"talking": []any{members{"call_id": "a-1", "answered_at": 1}}}, api.FaultInvalidParameters},
-		"too many calls":   {members{"calls": slices.Repeat([]any{"a"}, maxLiveCalls+1)}, api.FaultInvalidParameters},
+		"another node":            {members{"node": nodeB}, api.FaultNotYourCall},
+		"no node":                 {members{"node": nil}, api.FaultInvalidParameters},
+		"no boot id":              {members{"boot_id": nil}, api.FaultInvalidParameters},
+		"empty boot id":           {members{"boot_id": ""}, api.FaultInvalidParameters},
+		"capacity":                {members{"capacity": -1}, api.FaultInvalidParameters},
+		"channels":                {members{"channels": 1 << 30}, api.FaultInvalidParameters},
+		"calls of ints":           {members{"calls": []any{"a", 5}}, api.FaultInvalidParameters},
+		"calls with space":        {members{"calls": []any{"a b"}}, api.FaultInvalidParameters},
+		"talking of texts":        {members{"talking": []any{"a"}}, api.FaultInvalidParameters},
+		"talking since yesterday": {members{"talking": []any{members{"call_id": "a-1", "answered_at": "yesterday"}}}, api.FaultInvalidParameters},
+		"too many calls":          {members{"calls": slices.Repeat([]any{"a"}, maxLiveCalls+1)}, api.FaultInvalidParameters},
 	} {
 		for _, method := range []string{"node.register", "node.heartbeat"} {
 			_, err := e.call(method, report.with(c.changes))
