@@ -50,7 +50,7 @@ func (t *Terms) Split(amount int64) (parts [MaxPayers]int64) {
 		return parts
 	}
 	shares := [MaxPayers]int64{t.Payers[0].Parts, t.Payers[1].Parts}
-	copy(parts[:], tariff.Split(amount, shares[:]))
+	copy(parts[:], tariff.Split(amount, shares[:]...))
 	return parts
 }
 
@@ -59,7 +59,7 @@ func (t *Terms) Share(amount int64) int64 {
 	if t.Credit.IsZero() {
 		return 0
 	}
-	return tariff.Split(amount, []int64{t.Credit.Parts, Whole - t.Credit.Parts})[0]
+	return tariff.Split(amount, t.Credit.Parts, Whole-t.Credit.Parts)[0]
 }
 
 // IsFree reports whether no conversation, however long, costs anything: then nothing need be asked.
