@@ -38,9 +38,11 @@ func (c *compiler) small() bool { return c.whole || c.touched.Small }
 func (c *compiler) compile() {
 	c.snapshot.revision = c.rows.Revision
 	c.changed = make(map[string]map[string]bool)
+	if c.whole || c.touched.Nodes {
+		c.compileNodes()
+	}
 	if c.small() {
 		c.compilePlans()
-		c.compileNodes()
 		c.compilePrompts()
 		c.compileAreas()
 	}
