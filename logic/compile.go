@@ -29,6 +29,7 @@ type compiler struct {
 	snapshot *Snapshot
 	owner    owner // of what is being compiled
 	problems problems
+	made     []uint32                   // indexes of the services that were compiled
 	changed  map[string]map[string]bool // what services are made of, by the type of their parameters, then by name
 }
 
