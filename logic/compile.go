@@ -29,6 +29,7 @@ type compiler struct {
 	snapshot *Snapshot
 	owner    owner // of what is being compiled
 	problems problems
+	made     []uint32                   // indexes of the services that were compiled
 	changed  map[string]map[string]bool // what services are made of, by the type of their parameters, then by name
 }
 
@@ -38,9 +39,11 @@ func (c *compiler) small() bool { return c.whole || c.touched.Small }
 func (c *compiler) compile() {
 	c.snapshot.revision = c.rows.Revision
 	c.changed = make(map[string]map[string]bool)
+	if c.whole || c.touched.Nodes {
+		c.compileNodes()
+	}
 	if c.small() {
 		c.compilePlans()
-		c.compileNodes()
 		c.compilePrompts()
 		c.compileAreas()
 	}

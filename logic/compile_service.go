@@ -43,7 +43,7 @@ func (c *compiler) compileServices() {
 	}
 	if concerned := c.concerned(); concerned != nil && !c.whole {
 		i := 0
-		for service := range c.previous.services.All() {
+		for service := range c.candidates() {
 			yield(i)
 			i++
 			if service.script != nil && concerned(service) && !c.changed["service"][service.name] {
@@ -53,6 +53,7 @@ func (c *compiler) compileServices() {
 		}
 	}
 	finish(c, "service", edit, &c.snapshot.services)
+	c.keepUses()
 }
 
 // concerned returns what tells whether a service is made of something that changed; nil when none can be. A service is asked for those
@@ -106,7 +107,7 @@ func (c *compiler) compileInto(edit *lookup.RegistryEdit[service], row ServiceRo
 	if compiled == nil {
 		compiled = &service{name: row.Service} // keeps its numbers from ranges of other services
 	}
-	edit.Set(row.Service, compiled)
+	c.made = append(c.made, edit.Set(row.Service, compiled))
 }
 
 // lastGood is the version of a service that last compiled. Whether it is active is what the operator says now: a service

@@ -2,6 +2,7 @@ package logic
 
 import (
 	"strconv"
+	"time"
 
 	"ringmaster/logic/call"
 	"ringmaster/logic/charging"
@@ -36,6 +37,7 @@ func (c *compiler) compilePlans() {
 }
 
 func (c *compiler) compileNodes() {
+	c.owner = owner{kind: ownerNode}
 	c.snapshot.nodes, c.snapshot.certificates = make(map[string]Node), make(map[string]string)
 	for _, row := range c.rows.Nodes {
 		node := Node{Name: row.Node, CertificateName: row.CertificateName, Capacity: row.Capacity, InService: row.InService}
@@ -118,13 +120,18 @@ func (c *compiler) compileCalendars() {
 		holidays[row.Calendar] = append(holidays[row.Calendar], row)
 	}
 	edit := change(c, "calendar", &c.snapshot.calendars, c.touched.Calendars)
+	zones := make(map[string]*time.Location) // thousands of calendars share few
 	for i, row := range c.rows.Calendars {
 		yield(i)
 		c.owner = owner{kind: ownerCalendar, name: row.Calendar}
-		zone, err := c.zones(row.TimeZone)
-		if err != nil {
-			c.problem("calendar", row.Calendar, "time_zone %q is unknown to the engine: %s", row.TimeZone, err)
-			continue
+		zone := zones[row.TimeZone]
+		if zone == nil {
+			var err error
+			if zone, err = c.zones(row.TimeZone); err != nil {
+				c.problem("calendar", row.Calendar, "time_zone %q is unknown to the engine: %s", row.TimeZone, err)
+				continue
+			}
+			zones[row.TimeZone] = zone
 		}
 		if calendar := table.NewCalendar(row.Calendar, zone, windows[row.Calendar], holidays[row.Calendar], c.problem); calendar != nil {
 			edit.Set(row.Calendar, calendar)

@@ -3,6 +3,7 @@ package logic
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 )
 
@@ -15,7 +16,8 @@ type Delta struct {
 
 // Touched names what an edit concerns. Of all but the last three fields the delta holds every row of what is named.
 type Touched struct {
-	Small             bool     // numbering_plan, trunk, node, session_key, prompt, area_prefix: all rows of all of these
+	Small             bool     // numbering_plan, trunk, prompt, area_prefix: all rows of all of these
+	Nodes             bool     // node, session_key: all rows of both
 	Calendars         []string // with windows and holidays
 	ScreeningLists    []string // with entries
 	TranslationTables []string // with translations
@@ -48,31 +50,33 @@ func (s *Snapshot) Apply(delta *Delta, zones Zones) (*Snapshot, []Problem) {
 // among what was touched. False when it is too much to name: then compile all rows again.
 func (s *Snapshot) Retry() (Touched, bool) {
 	t := Touched{Services: slices.Clone(s.stale)}
-	for _, one := range s.problems.list {
-		switch one.owner.kind {
+	for owner := range s.problems.owners() {
+		switch owner.kind {
 		case ownerSmall:
 			t.Small = true
+		case ownerNode:
+			t.Nodes = true
 		case ownerCalendar:
-			t.Calendars = append(t.Calendars, one.owner.name)
+			t.Calendars = append(t.Calendars, owner.name)
 		case ownerList:
-			t.ScreeningLists = append(t.ScreeningLists, one.owner.name)
+			t.ScreeningLists = append(t.ScreeningLists, owner.name)
 		case ownerTranslationTable:
-			t.TranslationTables = append(t.TranslationTables, one.owner.name)
+			t.TranslationTables = append(t.TranslationTables, owner.name)
 		case ownerDistribution:
-			t.Distributions = append(t.Distributions, one.owner.name)
+			t.Distributions = append(t.Distributions, owner.name)
 		case ownerScript:
-			t.Scripts = append(t.Scripts, one.owner.name)
+			t.Scripts = append(t.Scripts, owner.name)
 		case ownerService:
-			t.Services = append(t.Services, one.owner.name)
+			t.Services = append(t.Services, owner.name)
 		case ownerNumber:
-			t.Numbers = append(t.Numbers, NumberKey{one.owner.name, one.owner.match})
+			t.Numbers = append(t.Numbers, NumberKey{owner.name, owner.match})
 		}
 	}
 	for _, names := range []*[]string{&t.Calendars, &t.ScreeningLists, &t.TranslationTables, &t.Distributions, &t.Scripts, &t.Services} {
 		slices.Sort(*names)
 		*names = slices.Compact(*names)
 	}
-	return t, !s.problems.more()
+	return t, !s.problems.lost
 }
 
 // Problems are the rows that the snapshot could not use, in the order an operator reads them in, each once.
@@ -95,10 +99,36 @@ func (s *Snapshot) Problems() []Problem {
 // maxProblems is how many problems of one table are told: one mistake can spoil a million rows.
 const maxProblems = 100
 
+// maxUntold is how many things are remembered whose problems are not listed: each is tried again with every edit.
+const maxUntold = 20_000
+
 // problems collects what could not be used.
 type problems struct {
-	list []ownedProblem
-	told map[string]int // by table, also those that are not in the list
+	list   []ownedProblem
+	told   map[string]int // by table, also those that are not in the list
+	untold []untold       // what has a problem that is not in the list
+	lost   bool           // and there are more of them than maxUntold
+}
+
+type untold struct {
+	table string
+	owner owner
+}
+
+// owners yields what has a problem, listed or not, some of it more than once.
+func (p *problems) owners() iter.Seq[owner] {
+	return func(yield func(owner) bool) {
+		for i := range p.list {
+			if !yield(p.list[i].owner) {
+				return
+			}
+		}
+		for i := range p.untold {
+			if !yield(p.untold[i].owner) {
+				return
+			}
+		}
+	}
 }
 
 // ownedProblem is a problem with what must be compiled again before it can go away.
@@ -116,7 +146,8 @@ type owner struct {
 type ownerKind uint8
 
 const (
-	ownerSmall ownerKind = iota // numbering plans, trunks, nodes, keys, prompts, areas
+	ownerSmall ownerKind = iota // numbering plans, trunks, prompts, areas
+	ownerNode                   // nodes, keys
 	ownerCalendar
 	ownerList
 	ownerTranslationTable
@@ -127,23 +158,30 @@ const (
 )
 
 func (p *problems) add(o owner, problem Problem) {
+	if p.count(problem.Table) <= maxProblems {
+		p.list = append(p.list, ownedProblem{problem, o})
+		return
+	}
+	p.remember(untold{problem.Table, o})
+}
+
+// count counts a problem with a table.
+func (p *problems) count(table string) int {
 	if p.told == nil {
 		p.told = make(map[string]int)
 	}
-	p.told[problem.Table]++
-	if p.told[problem.Table] <= maxProblems {
-		p.list = append(p.list, ownedProblem{problem, o})
-	}
+	p.told[table]++
+	return p.told[table]
 }
 
-// more reports whether there are problems beyond the list.
-func (p *problems) more() bool {
-	for _, n := range p.told {
-		if n > maxProblems {
-			return true
-		}
+// remember keeps what has a problem that is not listed.
+func (p *problems) remember(u untold) {
+	if n := len(p.untold); n > 0 && p.untold[n-1] == u {
+		return
 	}
-	return false
+	if p.lost = p.lost || len(p.untold) >= maxUntold; !p.lost {
+		p.untold = append(p.untold, u)
+	}
 }
 
 // with joins the problems with those that the snapshot before had of what was not compiled again.
@@ -156,6 +194,12 @@ func (p problems) with(previous *Snapshot, c *compiler) problems {
 			p.add(one.owner, one.Problem)
 		}
 	}
+	for _, one := range previous.problems.untold {
+		if !c.compiledAgain(one.owner) {
+			p.count(one.table)
+			p.remember(one)
+		}
+	}
 	return p
 }
 
@@ -163,6 +207,8 @@ func (c *compiler) compiledAgain(o owner) bool {
 	switch o.kind {
 	case ownerSmall:
 		return c.touched.Small
+	case ownerNode:
+		return c.touched.Nodes
 	case ownerCalendar:
 		return c.changed["calendar"][o.name]
 	case ownerList:

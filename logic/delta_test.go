@@ -31,8 +31,11 @@ func deltaOf(all *logic.Rows, t logic.Touched) *logic.Delta {
 	d := &logic.Delta{Touched: t, Rows: logic.Rows{Revision: all.Revision}}
 	r := &d.Rows
 	if t.Small {
-		r.NumberingPlans, r.Trunks, r.Nodes, r.SessionKeys = all.NumberingPlans, all.Trunks, all.Nodes, all.SessionKeys
+		r.NumberingPlans, r.Trunks = all.NumberingPlans, all.Trunks
 		r.Prompts, r.AreaPrefixes = all.Prompts, all.AreaPrefixes
+	}
+	if t.Nodes {
+		r.Nodes, r.SessionKeys = all.Nodes, all.SessionKeys
 	}
 	r.Calendars = pick(all.Calendars, func(x logic.CalendarRow) bool { return has(t.Calendars, x.Calendar) })
 	r.CalendarWindows = pick(all.CalendarWindows, func(x logic.CalendarWindowRow) bool { return has(t.Calendars, x.Calendar) })
@@ -62,7 +65,7 @@ func deltaOf(all *logic.Rows, t logic.Touched) *logic.Delta {
 // join puts what was touched by two edits together.
 func join(a, b logic.Touched) logic.Touched {
 	return logic.Touched{
-		Small: a.Small || b.Small, Calendars: slices.Concat(a.Calendars, b.Calendars),
+		Small: a.Small || b.Small, Nodes: a.Nodes || b.Nodes, Calendars: slices.Concat(a.Calendars, b.Calendars),
 		ScreeningLists: slices.Concat(a.ScreeningLists, b.ScreeningLists), TranslationTables: slices.Concat(a.TranslationTables, b.TranslationTables),
 		Distributions: slices.Concat(a.Distributions, b.Distributions), Scripts: slices.Concat(a.Scripts, b.Scripts),
 		Services: slices.Concat(a.Services, b.Services), ScreeningEntries: slices.Concat(a.ScreeningEntries, b.ScreeningEntries),
@@ -189,6 +192,12 @@ var edits = map[string]func(t *rapid.T, r *logic.Rows) logic.Touched{
 		r.Trunks = slices.Compact(r.Trunks)
 		return logic.Touched{Small: true}
 	},
+	"node": func(t *rapid.T, r *logic.Rows) logic.Touched {
+		name := rapid.SampledFrom([]string{"node-1", "node-2"}).Draw(t, "node")
+		put(&r.Nodes, logic.NodeRow{Node: name, CertificateName: rapid.SampledFrom([]string{"", "one"}).Draw(t, "certificate"), Capacity: rapid.IntRange(1, 9).Draw(t, "capacity")},
+			func(x logic.NodeRow) bool { return x.Node == name })
+		return logic.Touched{Nodes: true}
+	},
 	"area": func(t *rapid.T, r *logic.Rows) logic.Touched {
 		prefix := rapid.SampledFrom([]string{"4930", "49", "4989", "bad"}).Draw(t, "prefix")
 		put(&r.AreaPrefixes, logic.AreaPrefixRow{Prefix: prefix, Area: rapid.SampledFrom([]string{"berlin", "hamburg"}).Draw(t, "area")},
@@ -204,6 +213,10 @@ var edits = map[string]func(t *rapid.T, r *logic.Rows) logic.Touched{
 // answers asks a snapshot for every kind of call, with the reasons.
 func answers(s *logic.Snapshot) string {
 	var all strings.Builder
+	for _, name := range []string{"node-1", "node-2"} {
+		node, known := s.Node(name)
+		fmt.Fprintln(&all, node, known)
+	}
 	for _, called := range []string{"08001234567", "08002222222", "08003333333", "08009", "09005550100", "+33"} {
 		for _, caller := range []string{"+49301", "+49891", "+331", ""} {
 			call := &logic.Session{CallID: "c" + caller, Node: "node", Caller: caller, Called: called, StartedAt: monday}
@@ -225,6 +238,51 @@ func answers(s *logic.Snapshot) string {
 		}
 	}
 	return all.String()
+}
+
+// A mistake that concerns more services than are listed as problems costs later edits those services, and never everything; mended, all of them serve again.
+func TestManyProblemsAreAllTriedAgain(t *testing.T) {
+	rows := demoRows(t)
+	const many = 250
+	for i := range many {
+		name := fmt.Sprint("bulk_", i)
+		rows.Services = append(rows.Services, logic.ServiceRow{Service: name, Subscriber: "acme", Script: "freephone", Language: "en", Active: true})
+		for _, parameter := range []logic.ServiceParameterRow{{Parameter: "hours", Value: "always"}, {Parameter: "offices", Value: "later"}, {Parameter: "elsewhere", Value: "acme_share"},
+			{Parameter: "second_office", Value: "4930@office"}} {
+			parameter.Service = name
+			rows.ServiceParameters = append(rows.ServiceParameters, parameter)
+		}
+		rows.ServiceNumbers = append(rows.ServiceNumbers, logic.ServiceNumberRow{Number: fmt.Sprint(4980050000 + i), Match: "exact", Service: name})
+	}
+	snapshot, problems := logic.Compile(rows, nil, time.LoadLocation)
+	if len(problems) > 250 {
+		t.Fatalf("%d problems are told", len(problems))
+	}
+	edited := func(touched logic.Touched) {
+		t.Helper()
+		rows.Revision++
+		retry, ok := snapshot.Retry()
+		if !ok || len(retry.Services) != many {
+			t.Fatalf("%d services would be tried again, %v", len(retry.Services), ok)
+		}
+		snapshot, problems = snapshot.Apply(deltaOf(rows, join(touched, retry)), time.LoadLocation)
+	}
+	edited(logic.Touched{Small: true}) // of no use
+	if len(problems) < 100 {
+		t.Fatalf("problems %v", problems)
+	}
+	rows.TranslationTables = append(rows.TranslationTables, logic.TranslationTableRow{TranslationTable: "later", Match: "exact"})
+	edited(logic.Touched{TranslationTables: []string{"later"}})
+	if len(problems) > 0 {
+		t.Fatalf("after it was mended: %v", problems)
+	}
+	for i := range many {
+		call, out := logic.Session{CallID: "c", Called: fmt.Sprint("+", 4980050000+i)}, logic.Outcome{}
+		snapshot.Step(&call, logic.Event{Kind: logic.EventStart}, monday, &out)
+		if len(out.Instructions) != 1 || out.Instructions[0].Op != logic.OpConnect {
+			t.Fatalf("number %d: %v", i, out.Instructions)
+		}
+	}
 }
 
 // TestApply is the dumb twin of incremental compilation: after any edits, a snapshot that was made by applying each of them answers

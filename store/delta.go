@@ -117,6 +117,8 @@ func addTouched(t *logic.Touched, kind, object, key string) bool {
 	switch kind {
 	case "small":
 		t.Small = true
+	case "node":
+		t.Nodes = true
 	case "calendar":
 		t.Calendars = append(t.Calendars, object)
 	case "screening_list":
@@ -168,6 +170,9 @@ type pick struct {
 
 // small takes all rows when any small table was touched.
 var small = pick{"", func(t *logic.Touched) ([]any, bool) { return nil, t.Small }}
+
+// nodes takes all rows when a node or a session key was touched.
+var nodes = pick{"", func(t *logic.Touched) ([]any, bool) { return nil, t.Nodes }}
 
 // named takes the rows whose column has one of the names.
 func named(column string, names func(*logic.Touched) []string) pick {

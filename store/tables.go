@@ -12,11 +12,11 @@ var tables = []table{
 	{"trunk", `SELECT trunk, numbering_plan FROM trunk`, "", []pick{small}, func(r *reader, rows *logic.Rows) {
 		rows.Trunks = append(rows.Trunks, logic.TrunkRow{Trunk: r.name(), NumberingPlan: r.text()})
 	}},
-	{"node", `SELECT node, secret_sha256, certificate_name, capacity, in_service FROM node`, "", []pick{small}, func(r *reader, rows *logic.Rows) {
+	{"node", `SELECT node, secret_sha256, certificate_name, capacity, in_service FROM node`, "", []pick{nodes}, func(r *reader, rows *logic.Rows) {
 		rows.Nodes = append(rows.Nodes, logic.NodeRow{
 			Node: r.text(), SecretSHA256: r.bytes(), CertificateName: r.text(), Capacity: r.int(), InService: r.bool()})
 	}},
-	{"session_key", `SELECT session_key_id, secret, created_at FROM session_key`, "ORDER BY session_key_id", []pick{small}, func(r *reader, rows *logic.Rows) {
+	{"session_key", `SELECT session_key_id, secret, created_at FROM session_key`, "ORDER BY session_key_id", []pick{nodes}, func(r *reader, rows *logic.Rows) {
 		rows.SessionKeys = append(rows.SessionKeys, logic.SessionKeyRow{SessionKeyID: r.int64(), Secret: r.bytes(), CreatedAt: r.time()})
 	}},
 	{"prompt", `SELECT prompt, file FROM prompt`, "", []pick{small}, func(r *reader, rows *logic.Rows) {

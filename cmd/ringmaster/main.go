@@ -41,6 +41,7 @@ type commands struct {
 	Wait         waitCommand         `cmd:"" help:"Wait until the newest edit is live in every engine."`
 	SQL          sqlCommand          `cmd:"" name:"sql" help:"Open psql on the database."`
 	Load         loadCommand         `cmd:"" help:"Ask a running engine as fast, or as often, as told; print latencies."`
+	MakeCarrier  makeCarrierCommand  `cmd:"" help:"Fill a database with a made-up carrier of any size."`
 	APIReference apiReferenceCommand `cmd:"" name:"api-reference" help:"Print docs/API.md from the registry of methods."`
 	Completion   completionCommand   `cmd:"" help:"Print a script that completes commands and flags in a shell."`
 

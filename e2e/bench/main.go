@@ -45,13 +45,14 @@ func main() {
 	}
 	short := flag.Bool("short", false, "few and short rounds, within a minute and a half")
 	profile := flag.String("profile", "", "write a CPU profile of the engine with 10,000 numbers under full load to this `file`")
+	only := flag.String("only", "", "measure this `part` only: engine, carrier or micro")
 	patience := flag.Duration("patience", 0, "measure again, for so long in all, what other programs disturbed")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	b := bench{rounds: 6, length: 5 * time.Second, openLength: 10 * time.Second, microTime: "1s", profile: *profile, patience: *patience}
+	b := bench{short: *short, edits: 400, rounds: 6, length: 5 * time.Second, openLength: 10 * time.Second, microTime: "1s", only: *only, profile: *profile, patience: *patience}
 	if *short {
-		b.rounds, b.length, b.openLength, b.microTime = 3, 1500*time.Millisecond, 3*time.Second, "100ms"
+		b.rounds, b.edits, b.length, b.openLength, b.microTime = 3, 100, 1500*time.Millisecond, 3*time.Second, "100ms"
 	}
 	fail(b.run(ctx))
 }
@@ -64,11 +65,14 @@ func fail(err error) {
 }
 
 type bench struct {
+	short              bool
+	edits              int    // whose way to the first answer is timed
 	loads              uint64 // runs of the generator so far: the next one draws other numbers
 	rounds             int
 	length, openLength time.Duration // of one measurement, closed and open loop
 	microTime          string        // -benchtime of the small benchmarks
 	profile            string
+	only               string        // the part that is measured; empty: all
 	patience           time.Duration // what is left of it
 	asked, refused     int64         // answers, and those that were no connect: what the budget refused
 	folder             string        // of everything that is made on the way
@@ -95,16 +99,6 @@ func (b *bench) run(ctx context.Context) (err error) {
 	if _, err := run(ctx, nil, "go", "build", "-o", b.program(), "./cmd/ringmaster"); err != nil {
 		return err
 	}
-	if err := b.engines(ctx); err != nil {
-		return err
-	}
-	return b.micro(ctx)
-}
-
-func (b *bench) program() string { return filepath.Join(b.folder, "ringmaster") }
-
-// engines measures the engine with both sizes, and the floor.
-func (b *bench) engines(ctx context.Context) error {
 	server, err := postgres.Start(ctx, postgres.Options{Dir: filepath.Join(b.folder, "pg"), Install: true,
 		Progress: func(line string) { say("%s", line) },
 		Settings: map[string]string{"fsync": "off", "max_wal_size": "4GB", "shared_buffers": "256MB"}})
@@ -112,6 +106,28 @@ func (b *bench) engines(ctx context.Context) error {
 		return err
 	}
 	defer server.Stop()
+	for _, part := range []struct {
+		name string
+		run  func() error
+	}{
+		{"engine", func() error { return b.engines(ctx, server) }},
+		{"carrier", func() error { return b.carrier(ctx, server) }},
+		{"micro", func() error { return b.micro(ctx) }},
+	} {
+		if b.only != "" && b.only != part.name {
+			continue
+		}
+		if err := part.run(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) program() string { return filepath.Join(b.folder, "ringmaster") }
+
+// engines measures the engine with both sizes, and the floor.
+func (b *bench) engines(ctx context.Context, server *postgres.Server) error {
 	engine10k, err := b.engine(ctx, server, "engine10k", small)
 	if err != nil {
 		return err
@@ -214,17 +230,8 @@ func (b *bench) measure(ctx context.Context, floor, engine10k, engine1m *process
 
 // engine makes a database with so many numbers and starts an engine on it.
 func (b *bench) engine(ctx context.Context, server *postgres.Server, name string, numbers int) (*process, error) {
-	conn, err := pgx.Connect(ctx, server.DSN("postgres"))
+	dsn, err := b.database(ctx, server, name)
 	if err != nil {
-		return nil, fmt.Errorf("couldn't connect to Postgres: %w", err)
-	}
-	_, err = conn.Exec(ctx, "CREATE DATABASE "+name)
-	conn.Close(context.Background())
-	if err != nil {
-		return nil, fmt.Errorf("couldn't create a database: %w", err)
-	}
-	dsn := server.DSN(name)
-	if _, err := run(ctx, nil, b.program(), "migrate", "--database", dsn); err != nil {
 		return nil, err
 	}
 	began := time.Now()
@@ -233,6 +240,32 @@ func (b *bench) engine(ctx context.Context, server *postgres.Server, name string
 	}
 	say("%s: %d numbers written in %.1f s", name, numbers, time.Since(began).Seconds())
 	began = time.Now()
+	p, err := b.serve(ctx, name, dsn)
+	if err == nil {
+		figure(name+"_ready_s", time.Since(began).Seconds(), "s")
+	}
+	return p, err
+}
+
+// database makes a database with all migrations.
+func (b *bench) database(ctx context.Context, server *postgres.Server, name string) (dsn string, err error) {
+	conn, err := pgx.Connect(ctx, server.DSN("postgres"))
+	if err != nil {
+		return "", fmt.Errorf("couldn't connect to Postgres: %w", err)
+	}
+	_, err = conn.Exec(ctx, "CREATE DATABASE "+name)
+	conn.Close(context.Background())
+	if err != nil {
+		return "", fmt.Errorf("couldn't create a database: %w", err)
+	}
+	dsn = server.DSN(name)
+	_, err = run(ctx, nil, b.program(), "migrate", "--database", dsn)
+	return dsn, err
+}
+
+// serve starts an engine on a database and waits until it answers.
+func (b *bench) serve(ctx context.Context, name, dsn string) (*process, error) {
+	began := time.Now()
 	calls, admin, err := freePorts()
 	if err != nil {
 		return nil, err
@@ -269,7 +302,6 @@ func (b *bench) engine(ctx context.Context, server *postgres.Server, name string
 			return nil, fmt.Errorf("the %s isn't ready after two minutes\n%s", name, text)
 		}
 	}
-	figure(name+"_ready_s", time.Since(began).Seconds(), "s")
 	return p, nil
 }
 
@@ -324,8 +356,11 @@ type latency struct {
 // time is never an error here; but when most answers are no connect, what is measured is not what it says.
 func (b *bench) load(ctx context.Context, p *process, length time.Duration, rate float64) (s sample, err error) {
 	numbers := small
-	if p.name == "engine1m" {
+	switch p.name {
+	case "engine1m":
 		numbers = large
+	case "carrier":
+		numbers = large / 10 // as many as there are in a short round, too
 	}
 	b.loads++
 	arguments := []string{"load", "--url", p.url, "--node", nodeName, "--called", fmt.Sprintf("%d-%d", firstNumber, firstNumber+numbers-1),

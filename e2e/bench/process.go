@@ -35,6 +35,7 @@ func startProcess(name string, cmd *exec.Cmd) (*process, error) {
 		started <- err
 		if err == nil {
 			p.done <- cmd.Wait()
+			close(p.done) // stopped twice, it has ended twice
 		}
 	}()
 	if err := <-started; err != nil {
