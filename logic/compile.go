@@ -51,6 +51,7 @@ func (c *compiler) compile() {
 	c.compileLists()
 	c.compileTranslations()
 	c.compileDistributions()
+	c.compileTariffs()
 	c.compileCallLimits()
 	c.compileScripts()
 	c.compileServices()

@@ -220,6 +220,8 @@ func (c *compiler) fillSlot(parameter *scriptParameter, value string) (filled sl
 		filled.object, reason = named(c.snapshot.calendars.Find, parameter.kind, value)
 	case "distribution":
 		filled.object, reason = named(c.snapshot.distributions.Find, parameter.kind, value)
+	case "tariff":
+		filled.object, reason = named(c.snapshot.tariffs.Find, parameter.kind, value)
 	case "call_limit":
 		filled.object, reason = named(c.snapshot.callLimits.Find, parameter.kind, value)
 	case "prompt":

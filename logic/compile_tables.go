@@ -228,6 +228,29 @@ func (c *compiler) compileDistributions() {
 	finish(c, "distribution", edit, &c.snapshot.distributions)
 }
 
+// compileTariffs makes tariffs of their rates, and of those that use a calendar that changed anew.
+func (c *compiler) compileTariffs() {
+	rates := make(map[string][]TariffRateRow)
+	for _, row := range c.rows.TariffRates {
+		rates[row.Tariff] = append(rates[row.Tariff], row)
+	}
+	edit := change(c, "tariff", &c.snapshot.tariffs, c.touched.Tariffs)
+	for i, row := range c.rows.Tariffs {
+		yield(i)
+		c.owner = owner{kind: ownerTariff, name: row.Tariff}
+		keep(edit, row.Tariff, table.NewTariff(row, rates[row.Tariff], c.snapshot.calendars.Get, c.problem))
+	}
+	if calendars := c.changed["calendar"]; len(calendars) > 0 && !c.whole {
+		for was := range c.previous.tariffs.All() {
+			if was.Uses(calendars) && c.changedOnly("tariff", was.Name) {
+				c.owner = owner{kind: ownerTariff, name: was.Name}
+				keep(edit, was.Name, was.WithCalendars(c.snapshot.calendars.Get, c.problem))
+			}
+		}
+	}
+	finish(c, "tariff", edit, &c.snapshot.tariffs)
+}
+
 func (c *compiler) compileCallLimits() {
 	edit := change(c, "call_limit", &c.snapshot.callLimits, c.touched.CallLimits)
 	for _, row := range c.rows.CallLimits {

@@ -22,6 +22,7 @@ type Touched struct {
 	ScreeningLists    []string // with entries
 	TranslationTables []string // with translations
 	Distributions     []string // with branches
+	Tariffs           []string // with rates
 	CallLimits        []string
 	Scripts           []string // with parameters, steps and exits
 	Services          []string // with parameters
@@ -64,6 +65,8 @@ func (s *Snapshot) Retry() (Touched, bool) {
 			t.TranslationTables = append(t.TranslationTables, owner.name)
 		case ownerDistribution:
 			t.Distributions = append(t.Distributions, owner.name)
+		case ownerTariff:
+			t.Tariffs = append(t.Tariffs, owner.name)
 		case ownerScript:
 			t.Scripts = append(t.Scripts, owner.name)
 		case ownerService:
@@ -72,7 +75,7 @@ func (s *Snapshot) Retry() (Touched, bool) {
 			t.Numbers = append(t.Numbers, NumberKey{owner.name, owner.match})
 		}
 	}
-	for _, names := range []*[]string{&t.Calendars, &t.ScreeningLists, &t.TranslationTables, &t.Distributions, &t.Scripts, &t.Services} {
+	for _, names := range []*[]string{&t.Calendars, &t.ScreeningLists, &t.TranslationTables, &t.Distributions, &t.Tariffs, &t.Scripts, &t.Services} {
 		slices.Sort(*names)
 		*names = slices.Compact(*names)
 	}
@@ -152,6 +155,7 @@ const (
 	ownerList
 	ownerTranslationTable
 	ownerDistribution
+	ownerTariff
 	ownerScript
 	ownerService
 	ownerNumber
@@ -217,6 +221,8 @@ func (c *compiler) compiledAgain(o owner) bool {
 		return c.changed["translation_table"][o.name]
 	case ownerDistribution:
 		return c.changed["distribution"][o.name]
+	case ownerTariff:
+		return c.changed["tariff"][o.name]
 	case ownerScript:
 		return c.changed["script"][o.name]
 	case ownerService:

@@ -42,6 +42,8 @@ type (
 	DistributionRow     = rows.DistributionRow
 	BranchRow           = rows.BranchRow
 	CallLimitRow        = rows.CallLimitRow
+	TariffRow           = rows.TariffRow
+	TariffRateRow       = rows.TariffRateRow
 	ScriptRow           = rows.ScriptRow
 	ScriptParameterRow  = rows.ScriptParameterRow
 	StepRow             = rows.StepRow

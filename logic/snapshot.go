@@ -47,6 +47,7 @@ type Snapshot struct {
 	lists         lookup.Registry[table.List]
 	translations  lookup.Registry[table.Translation]
 	distributions lookup.Registry[table.Distribution]
+	tariffs       lookup.Registry[table.Tariff]
 	callLimits    lookup.Registry[table.CallLimit]
 	scripts       lookup.Registry[script]
 	services      lookup.Registry[service]
@@ -83,7 +84,7 @@ func (s *Snapshot) Sizes() map[string]int {
 	sizes := map[string]int{
 		"node": len(s.nodes), "trunk": len(s.trunks), "prompt": len(s.prompts), "area_prefix": s.areas.Len(),
 		"calendar": s.calendars.Len(), "screening_list": s.lists.Len(), "translation_table": s.translations.Len(),
-		"distribution": s.distributions.Len(), "call_limit": s.callLimits.Len(), "script": s.scripts.Len(), "service": s.services.Len(),
+		"distribution": s.distributions.Len(), "call_limit": s.callLimits.Len(), "tariff": s.tariffs.Len(), "script": s.scripts.Len(), "service": s.services.Len(),
 		"service_number": s.numbers.exact.Len() + s.numbers.ranges.Len(),
 	}
 	for list := range s.lists.All() {

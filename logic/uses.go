@@ -72,7 +72,7 @@ func (c *compiler) keepUses() {
 		add("script", service.script.name)
 		for slot := range service.slots {
 			switch kind := service.script.parameters[slot].kind; kind {
-			case "calendar", "screening_list", "translation_table", "distribution":
+			case "calendar", "screening_list", "translation_table", "distribution", "tariff", "call_limit":
 				add(kind, service.slots[slot].text)
 			}
 		}

@@ -101,7 +101,7 @@ func touched(ctx context.Context, tx pgx.Tx, since int64, t logic.Touched) (logi
 	if err := rows.Err(); err != nil || n > maxTouched {
 		return t, false, err
 	}
-	for _, names := range []*[]string{&t.Calendars, &t.ScreeningLists, &t.TranslationTables, &t.Distributions, &t.CallLimits, &t.Scripts, &t.Services} {
+	for _, names := range []*[]string{&t.Calendars, &t.ScreeningLists, &t.TranslationTables, &t.Distributions, &t.Tariffs, &t.CallLimits, &t.Scripts, &t.Services} {
 		slices.Sort(*names)
 		*names = slices.Compact(*names)
 	}
@@ -127,6 +127,8 @@ func addTouched(t *logic.Touched, kind, object, key string) bool {
 		t.TranslationTables = append(t.TranslationTables, object)
 	case "distribution":
 		t.Distributions = append(t.Distributions, object)
+	case "tariff":
+		t.Tariffs = append(t.Tariffs, object)
 	case "call_limit":
 		t.CallLimits = append(t.CallLimits, object)
 	case "script":
@@ -195,6 +197,7 @@ func calendars(t *logic.Touched) []string         { return t.Calendars }
 func screeningLists(t *logic.Touched) []string    { return t.ScreeningLists }
 func translationTables(t *logic.Touched) []string { return t.TranslationTables }
 func distributions(t *logic.Touched) []string     { return t.Distributions }
+func tariffs(t *logic.Touched) []string           { return t.Tariffs }
 func callLimits(t *logic.Touched) []string        { return t.CallLimits }
 func scripts(t *logic.Touched) []string           { return t.Scripts }
 func services(t *logic.Touched) []string          { return t.Services }

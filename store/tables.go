@@ -59,7 +59,17 @@ var tables = []table{
 		rows.Branches = append(rows.Branches, logic.BranchRow{
 			Distribution: r.name(), Position: r.int(), Branch: r.name(), Weight: r.int(), Value: r.text(), Trunk: r.name()})
 	}},
-	{"call_limit", `SELECT call_limit, coalesce(maximum_calls, 0), coalesce(calls_per_window, 0), coalesce(window_seconds, 0), coalesce(gap_ms, 0) FROM call_limit`, "", []pick{named("call_limit", callLimits)}, func(r *reader, rows *logic.Rows) {
+	{"tariff", `SELECT tariff, currency, rounding, (rounding_unit * 1000000)::bigint FROM tariff`, "", []pick{named("tariff", tariffs)}, func(r *reader, rows *logic.Rows) {
+		rows.Tariffs = append(rows.Tariffs, logic.TariffRow{Tariff: r.name(), Currency: r.name(), Rounding: r.name(), RoundingUnit: r.int64()})
+	}},
+	{"tariff_rate", `SELECT tariff_rate_id, tariff, prefix, calendar, (price_per_minute * 1000000)::bigint, (connect_fee * 1000000)::bigint, first_increment::bigint,
+		further_increment::bigint, free_seconds::bigint, (minimum_charge * 1000000)::bigint, coalesce((maximum_charge * 1000000)::bigint, 0),
+		coalesce(maximum_seconds, 0)::bigint, valid_from, valid_to FROM tariff_rate`, "ORDER BY tariff_rate_id", []pick{named("tariff", tariffs)}, func(r *reader, rows *logic.Rows) {
+		rows.TariffRates = append(rows.TariffRates, logic.TariffRateRow{
+			TariffRateID: r.int64(), Tariff: r.name(), Prefix: r.text(), Calendar: r.name(), PricePerMinute: r.int64(), ConnectFee: r.int64(), FirstIncrement: r.int64(),
+			FurtherIncrement: r.int64(), FreeSeconds: r.int64(), MinimumCharge: r.int64(), MaximumCharge: r.int64(), MaximumSeconds: r.int64(), ValidFrom: r.time(), ValidTo: r.time()})
+	}},
+	{"call_limit", `SELECT call_limit, coalesce(maximum_calls, 0)::bigint, coalesce(calls_per_window, 0)::bigint, coalesce(window_seconds, 0)::bigint, coalesce(gap_ms, 0)::bigint FROM call_limit`, "", []pick{named("call_limit", callLimits)}, func(r *reader, rows *logic.Rows) {
 		rows.CallLimits = append(rows.CallLimits, logic.CallLimitRow{
 			CallLimit: r.name(), MaximumCalls: r.int64(), CallsPerWindow: r.int64(), WindowSeconds: r.int64(), GapMillis: r.int64()})
 	}},

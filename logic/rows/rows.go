@@ -26,6 +26,8 @@ type Rows struct {
 	Translations      []TranslationRow
 	Distributions     []DistributionRow
 	Branches          []BranchRow // table distribution_branch
+	Tariffs           []TariffRow
+	TariffRates       []TariffRateRow
 	CallLimits        []CallLimitRow
 	Scripts           []ScriptRow
 	ScriptParameters  []ScriptParameterRow
@@ -158,6 +160,32 @@ type BranchRow struct {
 	Trunk        string
 }
 
+// TariffRow is a price list. Rounding: up, down, half_up or half_even, to RoundingUnit (micro-units).
+type TariffRow struct {
+	Tariff       string
+	Currency     string // ISO 4217
+	Rounding     string
+	RoundingUnit int64
+}
+
+// TariffRateRow is a price of numbers with a prefix. Money is in micro-units; what is 0 in MaximumCharge and MaximumSeconds does not hold.
+type TariffRateRow struct {
+	TariffRateID     int64
+	Tariff           string
+	Prefix           string
+	Calendar         string // empty: at all times at which no other rate holds
+	PricePerMinute   int64
+	ConnectFee       int64
+	FirstIncrement   int64 // seconds
+	FurtherIncrement int64
+	FreeSeconds      int64
+	MinimumCharge    int64
+	MaximumCharge    int64
+	MaximumSeconds   int64
+	ValidFrom        time.Time // zero: since ever
+	ValidTo          time.Time // zero: for ever
+}
+
 // CallLimitRow bounds how many calls may be up at once, begin within a window, or follow each other; 0: no such bound.
 type CallLimitRow struct {
 	CallLimit      string
@@ -174,7 +202,7 @@ type ScriptRow struct {
 }
 
 // ScriptParameterRow declares a parameter that each service of the script may give. Type: calendar, call_limit, distribution, integer, number,
-// prompt, screening_list, target, text, translation_table or trunk. DefaultValue is used where the service gives none; without one the parameter
+// prompt, screening_list, target, tariff, text, translation_table or trunk. DefaultValue is used where the service gives none; without one the parameter
 // is required.
 type ScriptParameterRow struct {
 	Script       string

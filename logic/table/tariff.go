@@ -2,6 +2,7 @@ package table
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"ringmaster/logic/lookup"
@@ -22,6 +23,11 @@ type rate struct {
 	row      string // as an operator would name it
 	validity validity
 	calendar *Calendar // nil: at all times at which no other rate holds
+}
+
+func (r *rate) open(at time.Time) bool {
+	open, _ := r.calendar.At(at)
+	return open
 }
 
 // NewTariff makes a tariff of its rows; nil when one cannot be used.
@@ -76,6 +82,43 @@ func NewTariff(row rows.TariffRow, of []rows.TariffRateRow, calendars func(strin
 	return t
 }
 
+// Uses reports whether a rate holds while one of these calendars is open.
+func (t *Tariff) Uses(calendars map[string]bool) bool {
+	for _, list := range t.rates {
+		for i := range list {
+			if list[i].calendar != nil && calendars[list[i].calendar.Name] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// WithCalendars makes a tariff of this one with the calendars as they are now; nil when one cannot be used any more.
+func (t *Tariff) WithCalendars(calendars func(string) *Calendar, refuse Refuse) *Tariff {
+	changed := *t
+	changed.rates = make([][]rate, len(t.rates))
+	good := true
+	for i, list := range t.rates {
+		changed.rates[i] = slices.Clone(list)
+		for j := range changed.rates[i] {
+			one := &changed.rates[i][j]
+			if one.calendar == nil {
+				continue
+			}
+			name := one.calendar.Name
+			if one.calendar = calendars(name); one.calendar == nil {
+				refuse("tariff_rate", one.row, "calendar %q does not exist or has a problem of its own", name)
+				good = false
+			}
+		}
+	}
+	if !good {
+		return nil
+	}
+	return &changed
+}
+
 // Len returns how many prefixes have a price.
 func (t *Tariff) Len() int { return t.prefixes.Len() }
 
@@ -89,7 +132,7 @@ func (t *Tariff) Find(digits string, at time.Time) (found *tariff.Rate, row stri
 		}
 		list := t.rates[index]
 		for i := range list {
-			if list[i].validity.holds(at) && (list[i].calendar == nil || list[i].calendar.At(at).Open) {
+			if list[i].validity.holds(at) && (list[i].calendar == nil || list[i].open(at)) {
 				return &list[i].Rate, list[i].row, true
 			}
 		}

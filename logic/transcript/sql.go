@@ -298,6 +298,17 @@ func (r *row) into(rows *logic.Rows, books *books) error {
 	case "distribution_branch":
 		rows.Branches = append(rows.Branches, logic.BranchRow{Distribution: r.text("distribution"), Position: r.integer("position", 0), Branch: r.text("branch"),
 			Weight: r.integer("weight", 1), Value: r.text("value"), Trunk: r.text("trunk")})
+	case "tariff":
+		row := logic.TariffRow{Tariff: r.text("tariff"), Currency: r.text("currency"), Rounding: r.or("rounding", "up"), RoundingUnit: r.money("rounding_unit")}
+		if row.RoundingUnit == 0 {
+			row.RoundingUnit = 100
+		}
+		rows.Tariffs = append(rows.Tariffs, row)
+	case "tariff_rate":
+		rows.TariffRates = append(rows.TariffRates, logic.TariffRateRow{TariffRateID: int64(len(rows.TariffRates) + 1), Tariff: r.text("tariff"), Prefix: r.text("prefix"), Calendar: r.text("calendar"),
+			PricePerMinute: r.money("price_per_minute"), ConnectFee: r.money("connect_fee"), FirstIncrement: int64(r.integer("first_increment", 1)), FurtherIncrement: int64(r.integer("further_increment", 1)),
+			FreeSeconds: int64(r.integer("free_seconds", 0)), MinimumCharge: r.money("minimum_charge"), MaximumCharge: r.money("maximum_charge"), MaximumSeconds: int64(r.integer("maximum_seconds", 0)),
+			ValidFrom: r.instant("valid_from"), ValidTo: r.instant("valid_to")})
 	case "call_limit":
 		rows.CallLimits = append(rows.CallLimits, logic.CallLimitRow{CallLimit: r.text("call_limit"), MaximumCalls: int64(r.integer("maximum_calls", 0)),
 			CallsPerWindow: int64(r.integer("calls_per_window", 0)), WindowSeconds: int64(r.integer("window_seconds", 0)), GapMillis: int64(r.integer("gap_ms", 0))})
