@@ -164,7 +164,7 @@ CREATE TABLE reservation (
     node        text NOT NULL,
     charge      integer NOT NULL CONSTRAINT charge_is_counted_from_1 CHECK (charge >= 1),
     payer       integer NOT NULL DEFAULT 1 CONSTRAINT payer_is_1_or_2 CHECK (payer IN (1, 2)),
-    account     label NOT NULL CONSTRAINT account_of_a_reservation_must_exist REFERENCES account,
+    account     label CONSTRAINT account_of_a_reservation_must_exist REFERENCES account,
     state       text NOT NULL DEFAULT 'pending' CONSTRAINT state_is_pending_posted_voided_or_expired CHECK (state IN ('pending', 'posted', 'voided', 'expired')),
     amount      numeric(18,6) NOT NULL CONSTRAINT amount_is_0_or_more CHECK (amount >= 0),
     posted      numeric(18,6) NOT NULL DEFAULT 0 CONSTRAINT posted_is_0_or_more CHECK (posted >= 0),
@@ -176,7 +176,9 @@ CREATE TABLE reservation (
     created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     expires_at  timestamptz NOT NULL,
     settled_at  timestamptz,
+    claims      text[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (call_id, node, charge, payer),
+    CONSTRAINT a_reservation_has_an_account_unless_it_is_void CHECK (account IS NOT NULL OR state = 'voided'),
     CONSTRAINT what_is_settled_says_when CHECK ((state = 'pending') = (settled_at IS NULL)),
     CONSTRAINT only_what_is_posted_costs CHECK (state = 'posted' OR posted = 0)
 ) WITH (fillfactor = 80);
@@ -187,7 +189,7 @@ COMMENT ON COLUMN reservation.call_id IS 'The call';
 COMMENT ON COLUMN reservation.node IS 'The node that named it';
 COMMENT ON COLUMN reservation.charge IS 'Which of the call''s charges, counted from 1';
 COMMENT ON COLUMN reservation.payer IS 'Where a charge is split: the first or the second payer';
-COMMENT ON COLUMN reservation.account IS 'Who pays';
+COMMENT ON COLUMN reservation.account IS 'Who pays; NULL: it was given back before it was made';
 COMMENT ON COLUMN reservation.state IS 'pending, posted (it did cost something), voided (it did not) or expired (its call was never heard of again)';
 COMMENT ON COLUMN reservation.amount IS 'What is held, or was';
 COMMENT ON COLUMN reservation.posted IS 'What it did cost this account';
@@ -198,6 +200,7 @@ COMMENT ON COLUMN reservation.body IS 'Tells the call from another one that took
 COMMENT ON COLUMN reservation.terms IS 'Tariff, rate, price and split, as they were when the call was admitted: they hold until its end';
 COMMENT ON COLUMN reservation.created_at IS 'When it was made';
 COMMENT ON COLUMN reservation.expires_at IS 'When it expires unless the call is heard of';
+COMMENT ON COLUMN reservation.claims IS 'The answers of engines that rely on it: it is given back when none does';
 COMMENT ON COLUMN reservation.settled_at IS 'When it was posted, voided or expired; NULL: it is pending';
 
 CREATE TABLE live_call (
@@ -244,6 +247,7 @@ CREATE TABLE limit_place (
     taken_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
     expires_at  timestamptz NOT NULL,
     released_at timestamptz,
+    claims      text[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (call_limit, key, call_id, node)
 );
 CREATE INDEX limit_place_call ON limit_place (call_id, node) WHERE released_at IS NULL;
@@ -256,6 +260,7 @@ COMMENT ON COLUMN limit_place.call_id IS 'The call';
 COMMENT ON COLUMN limit_place.node IS 'The node that carries it';
 COMMENT ON COLUMN limit_place.taken_at IS 'When it was admitted';
 COMMENT ON COLUMN limit_place.expires_at IS 'When the place is free again unless the call is heard of';
+COMMENT ON COLUMN limit_place.claims IS 'The answers of engines that rely on it';
 COMMENT ON COLUMN limit_place.released_at IS 'When the call ended; NULL: it has its place';
 
 CREATE TABLE secret_try (
@@ -334,7 +339,7 @@ DECLARE
     owed   text;
 BEGIN
     NEW.at := clock_timestamp();
-    NEW.by := session_user;
+    NEW."by" := session_user;
     SELECT * INTO b FROM account_balance WHERE account = NEW.account FOR UPDATE;
     IF NOT FOUND THEN
         RETURN NEW; -- the foreign key says it
@@ -347,7 +352,7 @@ BEGIN
                 trim_scale(b.balance), trim_scale(credit), trim_scale(b.pending)),
             HINT = 'Take less, or give the account a credit limit first.';
     END IF;
-    INSERT INTO ledger_entry (account, kind, amount, reference, by) VALUES (NEW.account, 'adjustment', NEW.amount, NEW.reason, NEW.by);
+    INSERT INTO ledger_entry (account, kind, amount, reference, by) VALUES (NEW.account, 'adjustment', NEW.amount, NEW.reason, NEW."by");
     UPDATE account_balance SET balance = balance + NEW.amount WHERE account = NEW.account;
     RETURN NEW;
 END $$;
@@ -431,3 +436,139 @@ COMMENT ON FUNCTION refuse_balance_change() IS 'Refuses to change a balance by h
 CREATE TRIGGER refuse_balance_change BEFORE UPDATE ON account_balance FOR EACH ROW
     WHEN (current_setting('ringmaster.booking', true) IS DISTINCT FROM 'on') EXECUTE FUNCTION refuse_balance_change();
 GRANT UPDATE ON account_balance TO ringmaster_operator;
+
+-- Nodes that are not heard of -------------------------------------------------------------------------------------------
+
+ALTER TABLE node_status DROP CONSTRAINT state_is_in_service_or_out_of_service,
+    ADD CONSTRAINT state_is_in_service_out_of_service_or_suspect CHECK (state IN ('in_service', 'out_of_service', 'suspect'));
+COMMENT ON COLUMN node_status.state IS 'in_service or out_of_service, as the engine told the node; suspect: three heartbeats are missing';
+
+-- Vouchers ----------------------------------------------------------------------------------------------------------------
+
+CREATE TABLE voucher (
+    code_sha256 bytea PRIMARY KEY CONSTRAINT code_sha256_has_32_bytes_use_add_voucher CHECK (length(code_sha256) = 32),
+    amount      numeric(18,6) NOT NULL CONSTRAINT amount_is_above_0 CHECK (amount > 0 AND amount <= 1000000),
+    currency    text NOT NULL CONSTRAINT currency_is_three_capital_letters CHECK (currency ~ '^[A-Z]{3}$'),
+    valid_to    timestamptz,
+    account     label CONSTRAINT account_of_a_voucher_must_exist REFERENCES account,
+    redeemed_at timestamptz,
+    CONSTRAINT a_redeemed_voucher_says_when_and_by_whom CHECK ((account IS NULL) = (redeemed_at IS NULL))
+);
+COMMENT ON TABLE voucher IS 'Vouchers that put money into an account, once. SELECT add_voucher(''code'', 10, ''EUR'')';
+COMMENT ON COLUMN voucher.code_sha256 IS 'SHA-256 of the code; the code itself is not kept';
+COMMENT ON COLUMN voucher.amount IS 'What it puts in';
+COMMENT ON COLUMN voucher.currency IS 'ISO 4217 code; only accounts in that currency can redeem it';
+COMMENT ON COLUMN voucher.valid_to IS 'Cannot be redeemed from this instant; NULL: for ever valid';
+COMMENT ON COLUMN voucher.account IS 'Who has redeemed it; NULL: nobody yet';
+COMMENT ON COLUMN voucher.redeemed_at IS 'When';
+REVOKE ALL ON voucher FROM PUBLIC;
+GRANT SELECT ON voucher TO ringmaster_engine, ringmaster_operator, ringmaster_viewer;
+GRANT DELETE ON voucher TO ringmaster_operator;
+
+CREATE FUNCTION add_voucher(code text, amount numeric, currency text, valid_to timestamptz DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    IF code IS NULL OR code !~ '^[!-~]{8,64}$' THEN
+        RAISE EXCEPTION 'a voucher''s code has 8 to 64 printable characters' USING ERRCODE = 'check_violation', TABLE = 'voucher',
+            HINT = 'Many, and drawn at random: whoever guesses one has the money.';
+    END IF;
+    INSERT INTO voucher (code_sha256, amount, currency, valid_to) VALUES (sha256(convert_to(code, 'UTF8')), add_voucher.amount, add_voucher.currency, add_voucher.valid_to);
+END $$;
+COMMENT ON FUNCTION add_voucher(text, numeric, text, timestamptz) IS 'Makes a voucher: code, amount, currency, and until when it can be redeemed';
+REVOKE EXECUTE ON FUNCTION add_voucher(text, numeric, text, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION add_voucher(text, numeric, text, timestamptz) TO ringmaster_operator;
+
+ALTER TABLE secret_budget DROP CONSTRAINT scope_is_card_caller_or_all, ADD CONSTRAINT scope_is_card_caller_all_or_voucher CHECK (scope IN ('card', 'caller', 'all', 'voucher'));
+COMMENT ON COLUMN secret_budget.scope IS 'card, caller or all: wrong PINs. voucher: wrong codes for one account';
+INSERT INTO secret_budget (scope, failures, window_seconds) VALUES ('voucher', 10, 3600);
+
+CREATE FUNCTION redeem_voucher(for_account text, code text, OUT state text, OUT currency text, OUT available numeric)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET ringmaster.booking = 'on' AS $$
+DECLARE
+    b account_balance;
+    a account;
+    v voucher;
+BEGIN
+    SELECT * INTO b FROM account_balance WHERE account_balance.account = for_account FOR UPDATE;
+    SELECT * INTO a FROM account WHERE account.account = for_account;
+    IF b.account IS NULL OR a.account IS NULL THEN
+        state := 'no_account'; currency := ''; available := 0;
+        RETURN;
+    END IF;
+    currency := a.currency;
+    available := b.balance + a.credit_limit - b.pending;
+    state := 'refused';
+    IF EXISTS (SELECT FROM secret_try t JOIN secret_budget s USING (scope) WHERE t.scope = 'voucher' AND t.key = for_account
+            AND t.began_at > now() - make_interval(secs => s.window_seconds) AND t.failures >= s.failures) THEN
+        RETURN;
+    END IF;
+    SELECT * INTO v FROM voucher WHERE code_sha256 = sha256(convert_to(code, 'UTF8')) FOR UPDATE;
+    IF v.account = for_account THEN
+        state := 'redeemed'; -- once more: nothing is put in
+        RETURN;
+    END IF;
+    IF v.code_sha256 IS NULL OR v.account IS NOT NULL OR v.valid_to <= now() OR v.currency <> a.currency OR a.state = 'closed' THEN
+        INSERT INTO secret_try AS t (scope, key, began_at, failures) VALUES ('voucher', for_account, now(), 1)
+        ON CONFLICT (scope, key) DO UPDATE SET
+            began_at = CASE WHEN t.began_at > now() - (SELECT make_interval(secs => s.window_seconds) FROM secret_budget s WHERE s.scope = 'voucher') THEN t.began_at ELSE now() END,
+            failures = CASE WHEN t.began_at > now() - (SELECT make_interval(secs => s.window_seconds) FROM secret_budget s WHERE s.scope = 'voucher') THEN t.failures + 1 ELSE 1 END;
+        RETURN;
+    END IF;
+    UPDATE voucher SET account = for_account, redeemed_at = clock_timestamp() WHERE code_sha256 = v.code_sha256;
+    INSERT INTO ledger_entry (account, kind, amount, reference) VALUES (for_account, 'voucher', v.amount, 'voucher ' || left(encode(v.code_sha256, 'hex'), 12));
+    UPDATE account_balance SET balance = balance + v.amount WHERE account_balance.account = for_account;
+    state := 'redeemed';
+    available := available + v.amount;
+END $$;
+COMMENT ON FUNCTION redeem_voucher(text, text) IS 'Puts a voucher''s money into an account, once';
+REVOKE EXECUTE ON FUNCTION redeem_voucher(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redeem_voucher(text, text) TO ringmaster_engine, ringmaster_operator;
+
+-- The books are right ---------------------------------------------------------------------------------------------------
+
+CREATE VIEW ledger_check AS
+    SELECT 'balance_is_the_sum_of_the_ledger' AS invariant, b.account::text AS subject, format('balance %s, ledger %s', b.balance, coalesce(e.amount, 0)) AS detail
+    FROM account_balance b LEFT JOIN (SELECT account, sum(amount) AS amount FROM ledger_entry GROUP BY account) AS e USING (account) WHERE b.balance <> coalesce(e.amount, 0)
+    UNION ALL
+    SELECT 'pending_is_the_sum_of_pending_reservations', b.account, format('pending %s, reservations %s', b.pending, coalesce(r.amount, 0))
+    FROM account_balance b LEFT JOIN (SELECT account, sum(amount) AS amount FROM reservation WHERE state = 'pending' GROUP BY account) AS r USING (account) WHERE b.pending <> coalesce(r.amount, 0)
+    UNION ALL
+    SELECT 'nothing_is_spent_that_is_not_there', b.account, format('balance %s, pending %s, credit limit %s', b.balance, b.pending, a.credit_limit)
+    FROM account_balance b JOIN account a USING (account)
+    WHERE b.balance - b.pending + a.credit_limit < 0 AND NOT EXISTS (SELECT FROM ledger_entry e JOIN cdr c USING (call_id, node) WHERE e.account = b.account AND c.flags && ARRAY['excess', 'outage'])
+        AND NOT EXISTS (SELECT FROM ledger_entry e WHERE e.account = b.account AND e.kind = 'correction')
+    UNION ALL
+    SELECT 'cdr_charges_are_the_ledgers', coalesce(c.call_id, e.call_id) || '@' || coalesce(c.node, e.node), format('account %s: CDR %s, ledger %s', coalesce(c.account, e.account), c.amount, e.amount)
+    FROM (SELECT d.call_id, d.node, x.account, sum(CASE WHEN x.share THEN x.amount ELSE -x.amount END) AS amount
+          FROM cdr d, jsonb_to_recordset(d.charges) AS x (account text, amount numeric, share boolean) WHERE d.charges <> '[]' AND x.account <> '' GROUP BY 1, 2, 3) AS c
+    FULL JOIN (SELECT call_id, node, account::text, sum(amount) AS amount FROM ledger_entry WHERE kind IN ('charge', 'share') GROUP BY 1, 2, 3) AS e USING (call_id, node, account)
+    WHERE c.amount IS DISTINCT FROM e.amount
+    UNION ALL
+    SELECT 'corrections_are_the_ledgers', coalesce(c.call_id, e.call_id) || '@' || coalesce(c.node, e.node), format('account %s: correction %s, ledger %s', coalesce(c.account, e.account), c.amount, e.amount)
+    FROM (SELECT d.call_id, d.node, x.account, sum(CASE WHEN x.share THEN x.amount ELSE -x.amount END) AS amount
+          FROM cdr_correction d, jsonb_to_recordset(d.charges) AS x (account text, amount numeric, share boolean) WHERE d.charges <> '[]' AND x.account <> '' GROUP BY 1, 2, 3) AS c
+    FULL JOIN (SELECT call_id, node, account::text, sum(amount) AS amount FROM ledger_entry WHERE kind = 'correction' GROUP BY 1, 2, 3) AS e USING (call_id, node, account)
+    WHERE c.amount IS DISTINCT FROM e.amount
+    UNION ALL
+    SELECT 'what_is_posted_is_in_the_ledger', r.call_id || '@' || r.node || '#' || r.charge, format('payer %s posted %s', r.payer, r.posted)
+    FROM reservation r WHERE r.state = 'posted' AND NOT EXISTS (SELECT FROM ledger_entry e WHERE e.call_id = r.call_id AND e.node = r.node AND e.charge = r.charge AND e.account = r.account
+        AND e.kind = 'charge')
+    UNION ALL
+    SELECT 'an_ended_call_holds_nothing', r.call_id || '@' || r.node || '#' || r.charge, format('%s is pending for account %s', r.amount, r.account)
+    FROM reservation r JOIN cdr c USING (call_id, node) WHERE r.state = 'pending'
+    UNION ALL
+    SELECT 'an_ended_call_has_no_place', p.call_limit || ' ' || p.key, format('call %s@%s', p.call_id, p.node)
+    FROM limit_place p JOIN cdr c USING (call_id, node) WHERE p.released_at IS NULL
+    UNION ALL
+    SELECT 'no_more_calls_than_the_limit', l.call_limit || ' ' || p.key, format('%s calls, at most %s', count(*), l.maximum_calls)
+    FROM limit_place p JOIN call_limit l USING (call_limit) WHERE p.released_at IS NULL AND l.maximum_calls IS NOT NULL GROUP BY l.call_limit, p.key, l.maximum_calls HAVING count(*) > l.maximum_calls
+    UNION ALL
+    SELECT 'an_adjustment_is_in_the_ledger', a.account, format('adjustments %s, ledger %s', a.amount, e.amount)
+    FROM (SELECT account, sum(amount) AS amount FROM adjustment GROUP BY account) AS a
+    FULL JOIN (SELECT account, sum(amount) AS amount FROM ledger_entry WHERE kind = 'adjustment' GROUP BY account) AS e USING (account) WHERE a.amount IS DISTINCT FROM e.amount;
+COMMENT ON VIEW ledger_check IS 'What is wrong with the books: empty when all is well. ringmaster ledger check shows it';
+COMMENT ON COLUMN ledger_check.invariant IS 'What should hold';
+COMMENT ON COLUMN ledger_check.subject IS 'The account, call or limit of which it does not hold';
+COMMENT ON COLUMN ledger_check.detail IS 'The figures';
+REVOKE ALL ON ledger_check FROM PUBLIC;
+GRANT SELECT ON ledger_check TO ringmaster_engine, ringmaster_operator, ringmaster_viewer;

@@ -80,7 +80,7 @@ func BenchmarkEnd(b *testing.B) {
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if err := l.End(context.Background(), finished(fmt.Sprint("bench-", next.Add(1)))); err != nil {
+			if _, err := l.End(context.Background(), finished(fmt.Sprint("bench-", next.Add(1)))); err != nil {
 				b.Error(err)
 			}
 		}

@@ -5,13 +5,15 @@ import (
 	"io/fs"
 
 	"github.com/jackc/pgx/v5"
+
+	"ringmaster/store/ledger"
 )
 
 // What the tests, which stand outside because storetest imports this package, see of the inside.
 
 const (
-	MaxQueue = maxQueue
-	MaxBatch = maxBatch
+	MaxQueue = ledger.MaxQueue
+	MaxBatch = ledger.MaxBatch
 )
 
 // MigrateFiles is Migrate with other files.

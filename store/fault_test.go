@@ -31,7 +31,7 @@ func await(t *testing.T, condition func() bool) {
 func end(t *testing.T, l *store.Ledger, id string) <-chan error {
 	done := make(chan error, 1)
 	ctx := within(t)
-	go func() { done <- l.End(ctx, finished(id)) }()
+	go func() { done <- ended(l.End(ctx, finished(id))) }()
 	return done
 }
 
@@ -41,7 +41,7 @@ func TestCDRSurvivesALostConnectionNotStoredAndNotTold(t *testing.T) {
 	dsn := storetest.Database(t)
 	proxy := storetest.NewProxy(t, dsn)
 	l := ledger(t, proxy.DSN())
-	if err := l.End(within(t), finished("warm")); err != nil { // a connection is there
+	if _, err := l.End(within(t), finished("warm")); err != nil { // a connection is there
 		t.Fatal(err)
 	}
 
@@ -79,7 +79,7 @@ func TestCDRFindsAWayAroundSilentConnections(t *testing.T) {
 	dsn := storetest.Database(t)
 	proxy := storetest.NewProxy(t, dsn)
 	l := ledger(t, proxy.DSN())
-	if err := l.End(within(t), finished("warm")); err != nil {
+	if _, err := l.End(within(t), finished("warm")); err != nil {
 		t.Fatal(err)
 	}
 	proxy.Silence()
@@ -141,7 +141,7 @@ func TestCDRsSurviveAKilledServer(t *testing.T) {
 		ctx := within(t)
 		wg.Go(func() {
 			for _, id := range mine {
-				if err := l.End(ctx, finished(id)); err != nil {
+				if _, err := l.End(ctx, finished(id)); err != nil {
 					t.Error(err)
 				}
 				half <- struct{}{}
@@ -170,13 +170,13 @@ func TestFrozenServerKeepsNobodyBeyondTheDeadline(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := ledger(t, dsn)
-	if err := l.End(within(t), finished("before")); err != nil {
+	if _, err := l.End(within(t), finished("before")); err != nil {
 		t.Fatal(err)
 	}
 	server.Freeze()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if err := l.End(ctx, finished("frozen")); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := l.End(ctx, finished("frozen")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("got %v", err)
 	}
 	full := 0
@@ -185,7 +185,7 @@ func TestFrozenServerKeepsNobodyBeyondTheDeadline(t *testing.T) {
 	crowd, leave := context.WithCancel(t.Context())
 	for i := range store.MaxQueue + 2*store.MaxBatch {
 		wg.Go(func() {
-			if err := l.End(crowd, finished(fmt.Sprint("crowd-", i))); errors.Is(err, store.ErrQueueFull) {
+			if _, err := l.End(crowd, finished(fmt.Sprint("crowd-", i))); errors.Is(err, store.ErrQueueFull) {
 				mu.Lock()
 				defer mu.Unlock()
 				if full++; full == store.MaxBatch {

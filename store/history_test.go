@@ -271,28 +271,28 @@ func TestWaitForRevision(t *testing.T) {
 func TestMakeOperatorTable(t *testing.T) {
 	t.Parallel()
 	dsn := storetest.Database(t)
-	mustExec(t, dsn, `CREATE TABLE tariff (tariff label PRIMARY KEY, pin text); CALL make_operator_table('tariff', 'small', '', '', 'pin', 'tariff')`)
+	mustExec(t, dsn, `CREATE TABLE novelty (novelty label PRIMARY KEY, pin text); CALL make_operator_table('novelty', 'small', '', '', 'pin', 'novelty')`)
 	const triggers = `SELECT string_agg(tgname || ' ' || tgtype || ' ' || coalesce(tgoldtable, '') || coalesce(tgnewtable, ''), E'\n' ORDER BY tgname) FROM pg_trigger
 		WHERE tgrelid = $1::regclass AND tgname ~ '^(note|check_mass)_'`
-	if got, want := ask[string](t, dsn, triggers, "tariff"), ask[string](t, dsn, triggers, "node"); got != want {
+	if got, want := ask[string](t, dsn, triggers, "novelty"), ask[string](t, dsn, triggers, "node"); got != want {
 		t.Errorf("triggers\n%s\nwant\n%s", got, want)
 	}
 	before := revision(t, dsn)
-	mustExec(t, as(t, dsn, "operator"), "INSERT INTO tariff VALUES ('a', '1234')")
+	mustExec(t, as(t, dsn, "operator"), "INSERT INTO novelty VALUES ('a', '1234')")
 	if got := ask[string](t, dsn, "SELECT row_key || (after ->> 'pin') FROM audit_log WHERE revision = $1", before+1); got != "a(not kept)" {
 		t.Errorf("noted %s", got)
 	}
-	mustExec(t, dsn, "ALTER TABLE tariff ADD COLUMN price integer; UPDATE tariff SET price = 1")
-	mustExec(t, dsn, "UPDATE tariff SET price = 2")
+	mustExec(t, dsn, "ALTER TABLE novelty ADD COLUMN price integer; UPDATE novelty SET price = 1")
+	mustExec(t, dsn, "UPDATE novelty SET price = 2")
 	mustExec(t, dsn, fmt.Sprintf("SELECT rollback_to(%d)", revision(t, dsn)-1))
-	if got := ask[string](t, dsn, "SELECT concat(pin, ' ', price) FROM tariff"); got != "1234 1" {
+	if got := ask[string](t, dsn, "SELECT concat(pin, ' ', price) FROM novelty"); got != "1234 1" {
 		t.Errorf("rolled back to %s", got)
 	}
-	mustExec(t, dsn, "DELETE FROM tariff")
-	if text := refusal(t, exec(t, dsn, fmt.Sprintf("SELECT rollback_to(%d)", revision(t, dsn)-1))); !strings.Contains(text, "tariff \"a\" cannot be brought back") {
+	mustExec(t, dsn, "DELETE FROM novelty")
+	if text := refusal(t, exec(t, dsn, fmt.Sprintf("SELECT rollback_to(%d)", revision(t, dsn)-1))); !strings.Contains(text, "novelty \"a\" cannot be brought back") {
 		t.Error(text)
 	}
-	if text := refusal(t, exec(t, as(t, dsn, "viewer"), "SELECT pin FROM tariff")); !strings.HasPrefix(text, "42501") {
+	if text := refusal(t, exec(t, as(t, dsn, "viewer"), "SELECT pin FROM novelty")); !strings.HasPrefix(text, "42501") {
 		t.Error(text)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"ringmaster/logic"
+	"ringmaster/logic/charging"
 	"ringmaster/store"
 	"ringmaster/store/storetest"
 )
@@ -42,6 +43,9 @@ func ledger(t *testing.T, dsn string) *store.Ledger {
 	return l
 }
 
+// ended is the error of a write that returns something too.
+func ended[T any](_ T, err error) error { return err }
+
 // oneEach checks that each call has exactly one CDR and its two records.
 func oneEach(t *testing.T, dsn string, ids ...string) {
 	t.Helper()
@@ -57,14 +61,14 @@ func TestEndStoresAllOfACDR(t *testing.T) {
 	t.Parallel()
 	dsn := storetest.Database(t)
 	l := ledger(t, dsn)
-	if err := l.End(within(t), finished("call-1")); err != nil {
+	if _, err := l.End(within(t), finished("call-1")); err != nil {
 		t.Fatal(err)
 	}
 	got := ask[string](t, dsn, "SELECT (to_jsonb(c) - 'recorded_at')::text FROM cdr c")
 	want := `{"call_id":"call-1","node":"node1","channel":"PJSIP/softswitch-1","trunk":"pstn","caller":"493012345","called":"498001234567",
 		"dialled":"08001234567","presentation":"restricted","service":"acme_freephone","subscriber":"acme","script":"freephone",
 		"path":"hours:true office:found ring:busy second:answer","revision":7,"outcome":"answered","started_at":"2026-11-23T09:30:00.123+00:00",
-		"answered_at":"2026-11-23T09:30:03.123+00:00","ended_at":"2026-11-23T09:30:45.123+00:00","talk_ms":42000,"cause":16,"hangup_source":"caller",
+		"answered_at":"2026-11-23T09:30:03.123+00:00","ended_at":"2026-11-23T09:30:45.123+00:00","talk_ms":42000,"cause":16,"hangup_source":"caller","charges":[],"flags":[],
 		"legs":[{"trunk":"office","number":"4930200100","status":"busy","dial_status":"BUSY","cause":17,"talk_ms":0},
 		{"trunk":"office","number":"4930200200","status":"answer","dial_status":"ANSWER","cause":16,"talk_ms":42000}]}`
 	var g, w any
@@ -87,7 +91,7 @@ func TestANodeCannotTakeTheRecordOfAnother(t *testing.T) {
 	theirs, ours := finished("call-1"), finished("call-1")
 	theirs.Node, theirs.Outcome, theirs.Talk = "node2", logic.CallFallback, 0
 	for _, cdr := range []logic.CDR{theirs, ours, theirs, ours} {
-		if err := l.End(within(t), cdr); err != nil {
+		if _, err := l.End(within(t), cdr); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -108,7 +112,7 @@ func TestOddBytesDontLoseACDR(t *testing.T) {
 	c.Cause, c.Talk, c.AnsweredAt = 4711, -time.Second, time.Time{}
 	c.Legs[0].DialStatus = "\x00\xfe"
 	c.Records[0].Text = "\x00"
-	if err := l.End(within(t), c); err != nil {
+	if _, err := l.End(within(t), c); err != nil {
 		t.Fatal(err)
 	}
 	oneEach(t, dsn, "odd")
@@ -128,14 +132,14 @@ func TestInvalidCDRFailsAlone(t *testing.T) {
 		id := fmt.Sprintf("good-%d", i)
 		ids = append(ids, id)
 		wg.Go(func() {
-			if err := l.End(within(t), finished(id)); err != nil {
+			if _, err := l.End(within(t), finished(id)); err != nil {
 				t.Error(err)
 			}
 		})
 		wg.Go(func() {
 			bad := finished(fmt.Sprintf("bad-%d", i))
 			bad.Outcome = "nonsense"
-			if err := l.End(within(t), bad); !errors.Is(err, store.ErrInvalid) {
+			if _, err := l.End(within(t), bad); !errors.Is(err, store.ErrInvalid) {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -165,7 +169,7 @@ func TestOneCDRPerCallUnderDuplicatesAndConcurrency(t *testing.T) {
 			id := fmt.Sprintf("r%d-%d", round, call)
 			seen[id] = true
 			wg.Go(func() {
-				if err := engines[by[i]].End(within(t), finished(id)); err != nil {
+				if _, err := engines[by[i]].End(within(t), finished(id)); err != nil {
 					mu.Lock()
 					defer mu.Unlock()
 					failed = err
@@ -204,7 +208,7 @@ func TestBatchesShareTransactions(t *testing.T) {
 	const calls = 100
 	for i := range calls {
 		wg.Go(func() {
-			if err := l.End(within(t), finished(fmt.Sprint("c", i))); err != nil {
+			if _, err := l.End(within(t), finished(fmt.Sprint("c", i))); err != nil {
 				t.Error(err)
 			}
 		})
@@ -254,7 +258,7 @@ func TestNodesReport(t *testing.T) {
 	}
 	report(l.Register(within(t), "n1", "boot-1", 80, 0, nil))
 	registered := ask[time.Time](t, dsn, "SELECT registered_at FROM node_status")
-	report(l.Heartbeat(within(t), "n1", "boot-1", 2, []string{"c1", "c2\x00"}))
+	report(ended(l.Heartbeat(within(t), "n1", "boot-1", 2, []charging.LiveCall{{CallID: "c1"}, {CallID: "c2\x00"}})))
 	report(l.Register(within(t), "n2", "boot-x", -1, 1, nil))
 	got := ask[string](t, dsn, "SELECT string_agg(concat_ws('|', node, boot_id, state, capacity, channels, calls), ' ' ORDER BY node) FROM node_status")
 	if want := "n1|boot-1|in_service|80|2|{c1,c2} n2|boot-x|out_of_service|0|1|{}"; got != want {
@@ -263,14 +267,14 @@ func TestNodesReport(t *testing.T) {
 	if !ask[time.Time](t, dsn, "SELECT registered_at FROM node_status WHERE node = 'n1'").Equal(registered) {
 		t.Error("a heartbeat changed the time of registration")
 	}
-	report(l.Heartbeat(within(t), "n1", "boot-2", 0, nil))
+	report(ended(l.Heartbeat(within(t), "n1", "boot-2", 0, nil)))
 	if ask[time.Time](t, dsn, "SELECT registered_at FROM node_status WHERE node = 'n1'").Equal(registered) {
 		t.Error("another boot id didn't change the time of registration")
 	}
 	var wg sync.WaitGroup
 	for i := range 100 {
 		wg.Go(func() {
-			if err := l.Heartbeat(within(t), fmt.Sprint("m", i%3), "b", i, nil); err != nil {
+			if _, err := l.Heartbeat(within(t), fmt.Sprint("m", i%3), "b", i, nil); err != nil {
 				t.Error(err)
 			}
 		})
@@ -289,7 +293,7 @@ func TestEveryOutcomeIsStored(t *testing.T) {
 		logic.CallAbandoned, logic.CallReleased, logic.CallContinued, logic.CallFallback} {
 		c := finished(string(outcome))
 		c.Outcome = outcome
-		if err := l.End(within(t), c); err != nil {
+		if _, err := l.End(within(t), c); err != nil {
 			t.Error(err)
 		}
 	}
@@ -305,7 +309,7 @@ func TestReports(t *testing.T) {
 	t.Cleanup(l.Close)
 	early, late := finished("early"), finished("late")
 	late.StartedAt = late.StartedAt.Add(time.Hour)
-	for _, err := range []error{l.End(within(t), late), l.End(within(t), early), l.Heartbeat(within(t), "n1", "b", 3, nil)} {
+	for _, err := range []error{ended(l.End(within(t), late)), ended(l.End(within(t), early)), ended(l.Heartbeat(within(t), "n1", "b", 3, nil))} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -334,7 +338,7 @@ func TestClosedLedgerRefuses(t *testing.T) {
 	l.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := l.End(ctx, finished("late")); err == nil {
+	if _, err := l.End(ctx, finished("late")); err == nil {
 		t.Error("a closed ledger stored a CDR")
 	}
 }

@@ -15,26 +15,10 @@ type metrics struct {
 	revision      prometheus.Gauge
 	problems      prometheus.Gauge
 
-	queueDepth *prometheus.GaugeVec
-	batchSize  *prometheus.HistogramVec
-	commits    *prometheus.HistogramVec
-	retries    *prometheus.CounterVec
-	late       *prometheus.CounterVec
-	refused    *prometheus.CounterVec
-	cdrs       prometheus.Counter
-	duplicates prometheus.Counter
-
 	registry prometheus.Registerer
 }
 
-// The queues of the Ledger, as metrics label them.
-const (
-	queueCDR  = "cdr"
-	queueNode = "node"
-)
-
 func newMetrics(registry prometheus.Registerer) *metrics {
-	byQueue := []string{"queue"}
 	m := &metrics{
 		registry: registry,
 		feedUp: prometheus.NewGauge(prometheus.GaugeOpts{Name: "ringmaster_feed_connected",
@@ -57,31 +41,6 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Help: "Config revision that is served; 0 before the first load."}),
 		problems: prometheus.NewGauge(prometheus.GaugeOpts{Name: "ringmaster_config_problems",
 			Help: "Rows that cannot be used, as listed in config_problem."}),
-		queueDepth: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "ringmaster_store_queue_depth",
-			Help: "Writes that wait for Postgres; queue cdr is the backlog of call detail records."}, byQueue),
-		batchSize: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ringmaster_store_batch_size",
-			Help: "Writes that shared one transaction.", Buckets: prometheus.ExponentialBuckets(1, 2, 9)}, byQueue),
-		commits: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ringmaster_store_commit_seconds",
-			Help: "Time of one such transaction, commit included.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14)}, byQueue),
-		retries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ringmaster_store_retries_total",
-			Help: "Transactions that failed or ended unknown and were done again."}, byQueue),
-		late: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ringmaster_store_late_total",
-			Help: "Writes whose caller had to leave before they were stored."}, byQueue),
-		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ringmaster_store_refused_total",
-			Help: "Writes refused because the queue was full or Postgres can never take them."}, []string{"queue", "reason"}),
-		cdrs: prometheus.NewCounter(prometheus.CounterOpts{Name: "ringmaster_cdrs_stored_total",
-			Help: "Call detail records stored."}),
-		duplicates: prometheus.NewCounter(prometheus.CounterOpts{Name: "ringmaster_cdrs_repeated_total",
-			Help: "Ends of calls that had been stored before."}),
-	}
-	for _, q := range []string{queueCDR, queueNode} {
-		m.queueDepth.WithLabelValues(q)
-		m.batchSize.WithLabelValues(q)
-		m.commits.WithLabelValues(q)
-		m.retries.WithLabelValues(q)
-		m.late.WithLabelValues(q)
-		m.refused.WithLabelValues(q, "full")
-		m.refused.WithLabelValues(q, "invalid")
 	}
 	m.loads.WithLabelValues("ok")
 	m.loads.WithLabelValues("failed")
@@ -89,8 +48,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		m.deltas.WithLabelValues(result)
 	}
 	if registry != nil {
-		registry.MustRegister(m.feedUp, m.feedReconnect, m.loads, m.loadSeconds, m.compSeconds, m.deltas, m.applySeconds, m.fromDisk, m.revision, m.problems,
-			m.queueDepth, m.batchSize, m.commits, m.retries, m.late, m.refused, m.cdrs, m.duplicates)
+		registry.MustRegister(m.feedUp, m.feedReconnect, m.loads, m.loadSeconds, m.compSeconds, m.deltas, m.applySeconds, m.fromDisk, m.revision, m.problems)
 	}
 	return m
 }

@@ -157,6 +157,10 @@ func TestEveryOperatorTableIsLoadedAndTellsOfEdits(t *testing.T) {
 	slices.Sort(loaded)
 	telling := ask[[]string](t, dsn, `SELECT array_agg(tgrelid::regclass::text ORDER BY tgrelid::regclass::text) FROM pg_trigger WHERE tgname = 'note_config_edit'`)
 	slices.Sort(telling)
+	// Engines ask for these when a call needs them (package ledger).
+	telling = slices.DeleteFunc(telling, func(name string) bool {
+		return slices.Contains([]string{"account", "account_country", "account_number", "card", "secret_budget"}, name)
+	})
 	if !slices.Equal(loaded, telling) {
 		t.Errorf("loaded: %v\ntelling of edits: %v", loaded, telling)
 	}

@@ -85,7 +85,7 @@ func TestRolesMayDoTheirWork(t *testing.T) {
 	await(t, func() bool { return ask[int](t, operator, "SELECT count(*) FROM config_problem") > 0 })
 	l := engine.NewLedger()
 	t.Cleanup(l.Close)
-	if err := l.End(within(t), finished("c1")); err != nil {
+	if _, err := l.End(within(t), finished("c1")); err != nil {
 		t.Error(err)
 	}
 	before := ask[int64](t, operator, "SELECT wait_for_revision(timeout => '30 s')")

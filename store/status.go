@@ -3,12 +3,12 @@ package store
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"ringmaster/logic"
+	"ringmaster/store/ledger"
 )
 
 // Limits of what is noted.
@@ -92,9 +92,9 @@ func (f *Feed) noteProblems(ctx context.Context, tx pgx.Tx) error {
 	}
 	var names, keys, reasons []string
 	for _, p := range f.problems[:min(len(f.problems), maxProblems)] {
-		names = append(names, cut(p.Table, maxProblemKey))
-		keys = append(keys, cut(p.Key, maxProblemKey))
-		reasons = append(reasons, cut(p.Reason, maxReason))
+		names = append(names, ledger.Cut(p.Table, maxProblemKey))
+		keys = append(keys, ledger.Cut(p.Key, maxProblemKey))
+		reasons = append(reasons, ledger.Cut(p.Reason, maxReason))
 	}
 	if _, err := tx.Exec(ctx, `DELETE FROM config_problem WHERE (table_name, row_key, reason) NOT IN
 		(SELECT * FROM unnest($1::text[], $2::text[], $3::text[]))`, names, keys, reasons); err != nil {
@@ -116,16 +116,4 @@ func (s *Store) Problems(ctx context.Context) ([]logic.Problem, error) {
 		return nil, fmt.Errorf("couldn't read config_problem: %w", err)
 	}
 	return list, nil
-}
-
-// cut makes text fit a column of text: at most so many bytes of valid UTF-8, without NUL.
-func cut(s string, most int) string {
-	if len(s) > most {
-		s = s[:most]
-	}
-	s = strings.ToValidUTF8(s, "")
-	if strings.IndexByte(s, 0) >= 0 {
-		s = strings.ReplaceAll(s, "\x00", "")
-	}
-	return s
 }

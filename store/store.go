@@ -63,6 +63,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, fmt.Errorf("couldn't open the store: the engine has no name")
 	}
 	settings(pc.ConnConfig, "ringmaster "+c.Engine)
+	pc.ConnConfig.RuntimeParams["ringmaster.booking"] = "on" // balances change by what is booked, not by hand (migration 0015)
 	pc.MaxConns = poolConnections
 	pc.HealthCheckPeriod = healthCheckPeriod
 	pc.PingTimeout = pingTimeout

@@ -18,6 +18,7 @@ const (
 	OutcomeReleased    Outcome = "released"    // the service released it (announcement, refusal)
 	OutcomeContinued   Outcome = "continued"   // the service left it to the node's dialplan
 	OutcomeFallback    Outcome = "fallback"    // no engine answered at its start; the node did what it does then
+	OutcomeNodeLost    Outcome = "node_lost"   // its node was not heard of any more; the ledger closed it
 )
 
 // CDR is the call detail record: what one call came to. There is exactly one per CallID.

@@ -1,4 +1,4 @@
-package store
+package ledger
 
 import (
 	"context"
@@ -13,15 +13,15 @@ import (
 
 // Limits of a queue of writes.
 const (
-	maxQueue   = 4096                    // writes that may wait; more are refused at once
-	maxBatch   = 256                     // writes that share a transaction
+	MaxQueue   = 4096                    // writes that may wait; more are refused at once
+	MaxBatch   = 256                     // writes that share a transaction
 	writeFirst = 1500 * time.Millisecond // for a transaction; after that its outcome is unknown and it is done again, with twice the time
 	writeLast  = 12 * time.Second        // at most
 	retryFirst = 20 * time.Millisecond   // before a failed transaction is done again; doubles
 	retryLast  = 500 * time.Millisecond  // at most
 )
 
-// ErrQueueFull is in the error for a write that came while maxQueue others waited for Postgres.
+// ErrQueueFull is in the error for a write that came while MaxQueue others waited for Postgres.
 var ErrQueueFull = errors.New("too many writes wait for Postgres")
 
 // ErrInvalid is in the error for a write that Postgres can never take.
@@ -48,8 +48,8 @@ type batcher[T any] struct {
 	metrics *metrics
 }
 
-func newBatcher[T any](name string, s *Store, write func(context.Context, []T) error) *batcher[T] {
-	return &batcher[T]{name: name, queue: make(chan *waiting[T], maxQueue), write: write, reset: s.pool.Reset, log: s.log, metrics: s.metrics}
+func newBatcher[T any](name string, l *Ledger, write func(context.Context, []T) error) *batcher[T] {
+	return &batcher[T]{name: name, queue: make(chan *waiting[T], MaxQueue), write: write, reset: l.pool.Reset, log: l.log, metrics: l.metrics}
 }
 
 // do returns when the write is durable, refused, or the context has ended: then it may or may not become durable.
@@ -79,7 +79,7 @@ func (b *batcher[T]) depth(change int) {
 
 // run writes until the context has ended, and then tells everybody who still waits.
 func (b *batcher[T]) run(ctx context.Context) {
-	batch := make([]*waiting[T], 0, maxBatch)
+	batch := make([]*waiting[T], 0, MaxBatch)
 	for {
 		select {
 		case <-ctx.Done():
@@ -88,7 +88,7 @@ func (b *batcher[T]) run(ctx context.Context) {
 		case w := <-b.queue:
 			batch = append(batch[:0], w)
 		}
-		for more := true; more && len(batch) < maxBatch; {
+		for more := true; more && len(batch) < MaxBatch; {
 			select {
 			case w := <-b.queue:
 				batch = append(batch, w)

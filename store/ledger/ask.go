@@ -1,0 +1,259 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ringmaster/logic/charging"
+)
+
+// Times of what calls ask for. Callers wait some 20 ms; the transaction that they share may take longer, but not so long that a Postgres that does not
+// answer keeps the runner from noticing that it answers again.
+const (
+	askTimeout   = 250 * time.Millisecond // for a transaction
+	probeTimeout = 500 * time.Millisecond // for the question whether Postgres is there again
+	probePause   = 100 * time.Millisecond // between two of them
+)
+
+// ErrAway is in the error of what is asked while Postgres does not answer.
+var ErrAway = errors.New("Postgres does not answer")
+
+// How the caller of an ask and the runner agree on who goes first.
+const (
+	askWaits     int32 = iota
+	askAnswered        // the runner was first: the caller has its answer
+	askAbandoned       // the caller was first: what is granted is given back
+)
+
+// asked is an ask whose caller waits.
+type asked struct {
+	*charging.Ask
+	ctx    context.Context
+	state  atomic.Int32
+	answer charging.Answer
+	err    error
+	done   chan struct{}
+	took   bool   // something is held for it
+	claim  string // by which what is held is known as its
+}
+
+// asker does what all callers ask for, in shared transactions.
+type asker struct {
+	ledger *Ledger
+	queue  chan *asked
+	away   atomic.Bool
+
+	mu    sync.Mutex
+	voids []void        // to be given back
+	wake  chan struct{} // something is
+
+	engine string        // unlike that of any other ledger, so that claims are
+	claims atomic.Uint64 // made so far
+}
+
+// maxVoids is how many reservations may wait to be given back. Those beyond expire by themselves.
+const maxVoids = 65_536
+
+func newAsker(l *Ledger) *asker {
+	return &asker{ledger: l, queue: make(chan *asked, MaxQueue), wake: make(chan struct{}, 1), engine: strconv.FormatUint(rand.Uint64(), 36)}
+}
+
+// Ask takes what a call asks for: money, a place in a limit, a try of a secret, or a look at a balance. What it grants is durable. When ctx ends first, what is granted later is given back, and so is
+// what a transaction may have taken whose outcome is unknown. On an error nothing is held.
+func (l *Ledger) Ask(ctx context.Context, ask *charging.Ask) (charging.Answer, error) {
+	a := l.asks
+	fail := func(err error) (charging.Answer, error) {
+		return charging.Answer{}, fmt.Errorf("couldn't ask for what a call needs: %w", err)
+	}
+	if a.away.Load() {
+		return fail(ErrAway)
+	}
+	p := &asked{Ask: ask, ctx: ctx, done: make(chan struct{}), claim: a.engine + "." + strconv.FormatUint(a.claims.Add(1), 36)}
+	select {
+	case a.queue <- p:
+		l.metrics.queueDepth.WithLabelValues(queueAsk).Inc()
+	default:
+		l.metrics.refused.WithLabelValues(queueAsk, "full").Inc()
+		return fail(ErrQueueFull)
+	}
+	select {
+	case <-p.done:
+	case <-ctx.Done():
+		if p.state.CompareAndSwap(askWaits, askAbandoned) {
+			l.metrics.late.WithLabelValues(queueAsk).Inc()
+			return fail(ctx.Err())
+		}
+		<-p.done
+	}
+	if p.err != nil {
+		return fail(p.err)
+	}
+	return p.answer, nil
+}
+
+// run answers until the context has ended.
+func (a *asker) run(ctx context.Context) {
+	batch := make([]*asked, 0, MaxBatch)
+	for {
+		batch = batch[:0]
+		select {
+		case <-ctx.Done():
+			for len(a.queue) > 0 {
+				a.finish([]*asked{<-a.queue}, errClosed)
+			}
+			return
+		case p := <-a.queue:
+			batch = append(batch, p)
+		}
+		for more := true; more && len(batch) < MaxBatch; {
+			select {
+			case p := <-a.queue:
+				batch = append(batch, p)
+			default:
+				more = false
+			}
+		}
+		waiting := batch[:0]
+		for _, p := range batch {
+			if p.ctx.Err() != nil && p.state.CompareAndSwap(askWaits, askAbandoned) || p.state.Load() == askAbandoned {
+				a.ledger.metrics.queueDepth.WithLabelValues(queueAsk).Dec()
+				close(p.done)
+				continue
+			}
+			waiting = append(waiting, p)
+		}
+		if len(waiting) == 0 {
+			continue
+		}
+		begun := time.Now()
+		err := a.do(ctx, waiting)
+		if err == nil {
+			a.ledger.metrics.batchSize.WithLabelValues(queueAsk).Observe(float64(len(waiting)))
+			a.ledger.metrics.commits.WithLabelValues(queueAsk).Observe(time.Since(begun).Seconds())
+		}
+		a.finish(waiting, err)
+		if err != nil && ctx.Err() == nil {
+			a.ledger.metrics.retries.WithLabelValues(queueAsk).Inc()
+			a.ledger.log.Warn("what calls ask for can't be taken from Postgres", "asks", len(waiting), "error", err)
+			a.probe(ctx)
+		}
+	}
+}
+
+// finish answers the callers that wait, and gives back what was taken for those that do not. With an error it is unknown what was taken.
+func (a *asker) finish(batch []*asked, err error) {
+	a.ledger.metrics.queueDepth.WithLabelValues(queueAsk).Sub(float64(len(batch)))
+	for _, p := range batch {
+		if err != nil {
+			p.err, p.answer = err, charging.Answer{}
+		}
+		told := p.state.CompareAndSwap(askWaits, askAnswered)
+		if err != nil || !told && p.took {
+			a.give(p)
+		}
+		close(p.done)
+	}
+}
+
+// probe waits until Postgres answers. Until then nobody asks it, and everybody is told so at once.
+func (a *asker) probe(ctx context.Context) {
+	a.away.Store(true)
+	defer a.away.Store(false)
+	a.ledger.pool.Reset()
+	for ctx.Err() == nil {
+		for len(a.queue) > 0 {
+			p := <-a.queue
+			p.took = false
+			a.ledger.metrics.queueDepth.WithLabelValues(queueAsk).Dec()
+			p.err = ErrAway
+			p.state.CompareAndSwap(askWaits, askAnswered)
+			close(p.done)
+		}
+		probing, cancel := context.WithTimeout(ctx, probeTimeout)
+		_, err := a.ledger.pool.Exec(probing, "SELECT 1")
+		cancel()
+		if err == nil {
+			return
+		}
+		a.ledger.pool.Reset()
+		select {
+		case <-time.After(probePause):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// void names what is given back: a reservation, or with Number 0 a place.
+type void struct {
+	charging.Key
+	limit, place string
+	claim        string
+}
+
+// give notes that what an ask may have taken is to be given back: its own claim only, for the same may be held for another answer to the same call.
+func (a *asker) give(p *asked) {
+	v := void{claim: p.claim}
+	switch p.Kind {
+	case charging.KindReserve:
+		v.Key = p.Reserve.Key
+	case charging.KindLimit:
+		v.Key = charging.Key{CallID: p.Limit.CallID, Node: p.Limit.Node}
+		v.limit, v.place = p.Limit.Name, p.Limit.Key
+	default:
+		return
+	}
+	a.mu.Lock()
+	if len(a.voids) < maxVoids {
+		a.voids = append(a.voids, v)
+	} else {
+		a.ledger.metrics.forgotten.Inc()
+	}
+	a.mu.Unlock()
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+// giveBack gives back until the context has ended, again and again until it is done.
+func (a *asker) giveBack(ctx context.Context) {
+	pause := retryFirst
+	for {
+		a.mu.Lock()
+		n := min(len(a.voids), MaxBatch)
+		batch := a.voids[:n:n]
+		a.mu.Unlock()
+		if n == 0 {
+			select {
+			case <-a.wake:
+				continue
+			case <-ctx.Done():
+				return
+			}
+		}
+		writing, cancel := context.WithTimeout(ctx, writeFirst)
+		err := a.ledger.writeVoids(writing, batch)
+		cancel()
+		if err == nil {
+			a.mu.Lock()
+			a.voids = a.voids[n:]
+			a.mu.Unlock()
+			a.ledger.metrics.voided.Add(float64(n))
+			pause = retryFirst
+			continue
+		}
+		a.ledger.metrics.retries.WithLabelValues(queueAsk).Inc()
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
+		pause = min(2*pause, retryLast)
+	}
+}

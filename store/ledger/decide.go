@@ -1,0 +1,393 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"ringmaster/logic/charging"
+	"ringmaster/logic/tariff"
+)
+
+// setupTime is how long a call may ring, play and collect beyond the conversation that it was granted, before what it holds expires unless it is heard of.
+const setupTime = 30 * time.Minute
+
+// writes are what a batch of asks comes to.
+type writes struct {
+	Reservations []reservationRow `json:"reservations"`
+	Held         []heldRow        `json:"held"`
+	Places       []placeRow       `json:"places"`
+	Tries        []tryRow         `json:"tries"`
+	Calls        []liveRow        `json:"calls"`
+	Claims       []claimRow       `json:"claims"`
+	places       map[placeKey]bool
+	calls        map[[2]string]bool
+	cleared      []string // cards whose PIN was right
+}
+
+func (w *writes) any() bool {
+	return len(w.Reservations)+len(w.Held)+len(w.Places)+len(w.Tries)+len(w.Claims)+len(w.cleared) > 0
+}
+
+type reservationRow struct {
+	CallID  string         `json:"call_id"`
+	Node    string         `json:"node"`
+	Charge  int            `json:"charge"`
+	Payer   int            `json:"payer"`
+	Account string         `json:"account"`
+	Amount  string         `json:"amount"`
+	Seconds int64          `json:"seconds"`
+	Final   bool           `json:"final"`
+	Body    int64          `json:"body"`
+	Terms   charging.Terms `json:"terms"`
+	Expires float64        `json:"expires"` // seconds from now
+	Claim   string         `json:"claim"`
+}
+
+// claimRow makes what another answer holds held for this one too. With Charge 0 it is a place.
+type claimRow struct {
+	CallID string `json:"call_id"`
+	Node   string `json:"node"`
+	Charge int    `json:"charge"`
+	Limit  string `json:"call_limit"`
+	Key    string `json:"key"`
+	Claim  string `json:"claim"`
+}
+
+// heldRow changes what a pending reservation holds.
+type heldRow struct {
+	CallID  string  `json:"call_id"`
+	Node    string  `json:"node"`
+	Charge  int     `json:"charge"`
+	Payer   int     `json:"payer"`
+	Amount  string  `json:"amount"`
+	Seconds int64   `json:"seconds"`
+	Final   bool    `json:"final"`
+	Talk    *int64  `json:"talk_ms"`
+	Expires float64 `json:"expires"`
+}
+
+type placeRow struct {
+	Limit   string  `json:"call_limit"`
+	Key     string  `json:"key"`
+	CallID  string  `json:"call_id"`
+	Node    string  `json:"node"`
+	Expires float64 `json:"expires"`
+	Claim   string  `json:"claim"`
+}
+
+type tryRow struct {
+	Scope string `json:"scope"`
+	Key   string `json:"key"`
+}
+
+type liveRow struct {
+	CallID       string `json:"call_id"`
+	Node         string `json:"node"`
+	Channel      string `json:"channel"`
+	Trunk        string `json:"trunk"`
+	Caller       string `json:"caller"`
+	Called       string `json:"called"`
+	Dialled      string `json:"dialled"`
+	Presentation string `json:"presentation"`
+	Service      string `json:"service"`
+	Subscriber   string `json:"subscriber"`
+	Script       string `json:"script"`
+	Revision     int64  `json:"revision"`
+	StartedAt    string `json:"started_at"`
+}
+
+// do takes what a batch of asks wants, in one transaction.
+func (a *asker) do(ctx context.Context, batch []*asked) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return pgx.BeginFunc(ctx, a.ledger.pool, func(tx pgx.Tx) error {
+		var want wanted
+		for _, p := range batch {
+			want.add(p.Ask)
+		}
+		s, err := want.read(ctx, tx)
+		if err != nil {
+			return err
+		}
+		w := &writes{places: make(map[placeKey]bool), calls: make(map[[2]string]bool)}
+		for _, p := range batch {
+			p.answer, p.took = s.decide(p, w)
+		}
+		if !w.any() {
+			return nil
+		}
+		return w.write(ctx, tx)
+	})
+}
+
+// decide answers one ask, and keeps the state true for the next.
+func (s *state) decide(ask *asked, w *writes) (answer charging.Answer, took bool) {
+	switch ask.Kind {
+	case charging.KindReserve:
+		return s.reserve(&ask.Reserve, ask.claim, w)
+	case charging.KindLimit:
+		return s.admit(&ask.Limit, ask.claim, w)
+	case charging.KindSecret:
+		return s.verify(&ask.Secret, w), false
+	case charging.KindBalance:
+		if account := s.account(ask.Account); account != nil {
+			return charging.Answer{State: charging.StateGranted, Account: account.Name, Balance: account.Available, Currency: account.Currency}, false
+		}
+	}
+	return charging.Answer{State: charging.StateRefused, Reason: charging.ReasonNoAccount}, false
+}
+
+func (s *state) reserve(r *charging.Reserve, claim string, w *writes) (charging.Answer, bool) {
+	refused := func(reason charging.Reason) (charging.Answer, bool) {
+		return charging.Answer{State: charging.StateRefused, Reason: reason}, false
+	}
+	if known := s.reservations[r.Key]; len(known) > 0 {
+		switch first := &known[0]; {
+		case first.body != int64(r.Body):
+			return charging.Answer{State: charging.StateConflict}, false
+		case first.state == "pending":
+			w.Claims = append(w.Claims, claimRow{CallID: r.Key.CallID, Node: r.Key.Node, Charge: r.Key.Number, Claim: claim})
+			return charging.Answer{State: charging.StateGranted, Seconds: first.seconds, Final: first.final, Account: first.account}, true
+		}
+		return charging.Answer{}, false // given back meanwhile: whoever asks again was told that nothing is held
+	}
+	for _, finished := range r.Finished {
+		s.shrink(r.Key, finished, w)
+	}
+	payers := make([]*charging.Account, len(r.Terms.Payers))
+	for i, party := range r.Terms.Payers {
+		payers[i] = s.account(party)
+		if payers[i] != nil {
+			payers[i].NewCountry = s.bound[payers[i].Name] && !slices.Contains(s.countries[payers[i].Name], charging.CountryCode(r.Terms.Number))
+		}
+	}
+	g := r.Terms.Grant(r.Wanted, r.Minimum, [charging.MaxPayers]int64{}, payers)
+	if g.Seconds == 0 {
+		return refused(g.Reason)
+	}
+	rows := make([]reservation, len(payers))
+	for i, payer := range payers {
+		rows[i] = reservation{account: payer.Name, payer: i + 1, state: "pending", amount: g.Parts[i], seconds: g.Seconds, final: g.Final, talk: -1, body: int64(r.Body), terms: r.Terms}
+		w.Reservations = append(w.Reservations, reservationRow{CallID: r.Key.CallID, Node: r.Key.Node, Charge: r.Key.Number, Payer: i + 1, Account: payer.Name,
+			Amount: tariff.FormatAmount(g.Parts[i]), Seconds: g.Seconds, Final: g.Final, Body: int64(r.Body), Terms: r.Terms, Expires: float64(g.Seconds) + setupTime.Seconds(), Claim: claim})
+	}
+	s.reservations[r.Key] = rows
+	w.call(r.Key.CallID, r.Key.Node, &r.Call)
+	return charging.Answer{State: charging.StateGranted, Seconds: g.Seconds, Final: g.Final, Account: payers[0].Name}, true
+}
+
+// shrink makes an earlier charge of the call hold no more than its conversation did cost.
+func (s *state) shrink(key charging.Key, finished charging.Finished, w *writes) {
+	key.Number = finished.Number
+	rows := s.reservations[key]
+	for i := range rows {
+		r := &rows[i]
+		if r.state != "pending" || r.talk >= 0 {
+			continue
+		}
+		cost := r.terms.Settle(time.Duration(finished.Talk)*time.Millisecond, r.seconds)
+		part := cost.Parts[r.payer-1]
+		if account := s.accounts[r.account]; account != nil {
+			account.Available += r.amount - part
+		}
+		r.amount, r.talk = part, finished.Talk
+		w.Held = append(w.Held, heldRow{CallID: key.CallID, Node: key.Node, Charge: key.Number, Payer: r.payer, Amount: tariff.FormatAmount(part), Seconds: r.seconds, Final: true,
+			Talk: &finished.Talk, Expires: setupTime.Seconds()})
+	}
+}
+
+func (w *writes) call(callID, node string, f *charging.Facts) {
+	if w.calls[[2]string{callID, node}] {
+		return
+	}
+	w.calls[[2]string{callID, node}] = true
+	text := func(s string) string { return Cut(s, maxCDRText) }
+	w.Calls = append(w.Calls, liveRow{callID, node, text(f.Channel), text(f.Trunk), text(f.Caller), text(f.Called), text(f.Dialled), f.Presentation, text(f.Service), text(f.Subscriber),
+		text(f.Script), f.Revision, instant(time.UnixMilli(f.StartedAt))})
+}
+
+func (s *state) admit(l *charging.Limit, claim string, w *writes) (charging.Answer, bool) {
+	key := placeKey{limitKey{l.Name, l.Key}, l.CallID, l.Node}
+	if s.places[key] || w.places[key] {
+		w.Claims = append(w.Claims, claimRow{CallID: l.CallID, Node: l.Node, Limit: l.Name, Key: l.Key, Claim: claim})
+		return charging.Answer{State: charging.StateGranted}, true
+	}
+	if reason := l.Rule.Admit(s.limits[key.limitKey]); reason != charging.ReasonNone {
+		return charging.Answer{State: charging.StateRefused, Reason: reason}, false
+	}
+	w.places[key] = true
+	w.Places = append(w.Places, placeRow{l.Name, l.Key, l.CallID, l.Node, setupTime.Seconds(), claim})
+	w.call(l.CallID, l.Node, &l.Call)
+	return charging.Answer{State: charging.StateGranted}, true
+}
+
+func (s *state) verify(secret *charging.Secret, w *writes) charging.Answer {
+	found := s.cards[secret.Card]
+	right := charging.MatchPIN(found.pin, secret.PIN) && found.active
+	for _, key := range triesOf(secret) {
+		if budget, ok := s.budgets[key.scope]; ok && s.tries[key] >= budget {
+			return charging.Answer{State: charging.StateRefused, Reason: charging.ReasonLocked}
+		}
+	}
+	account := s.accounts[found.account]
+	if !right || account == nil {
+		for _, key := range triesOf(secret) {
+			s.tries[key]++
+			w.Tries = append(w.Tries, tryRow{key.scope, Cut(key.key, maxCDRText)})
+		}
+		return charging.Answer{State: charging.StateRefused, Reason: charging.ReasonWrong}
+	}
+	if s.tries[tryKey{"card", secret.Card}] > 0 {
+		w.cleared = append(w.cleared, secret.Card)
+	}
+	return charging.Answer{State: charging.StateGranted, Account: account.Name, Balance: account.Available, Currency: account.Currency, Language: found.language}
+}
+
+// The statements that write. Balances change by what is really written, in the same statement.
+const (
+	holdSQL = `WITH given AS MATERIALIZED (SELECT * FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, charge integer, payer integer, account text, amount numeric, seconds bigint,
+			final boolean, body bigint, terms jsonb, expires double precision, claim text)),
+		made AS (
+			INSERT INTO reservation (call_id, node, charge, payer, account, amount, seconds, final, body, terms, expires_at, claims)
+			SELECT call_id, node, charge, payer, account, amount, seconds, final, body, terms, clock_timestamp() + make_interval(secs => expires), ARRAY[claim] FROM given
+			ON CONFLICT DO NOTHING RETURNING account, amount),
+		held AS (UPDATE account_balance b SET pending = b.pending + m.amount FROM (SELECT account, sum(amount) AS amount FROM made GROUP BY account) AS m WHERE b.account = m.account)
+		SELECT count(*) FROM made`
+	changeHeldSQL = `WITH given AS MATERIALIZED (SELECT * FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, charge integer, payer integer, amount numeric, seconds bigint, final boolean,
+			talk_ms bigint, expires double precision)),
+		was AS MATERIALIZED (SELECT r.call_id, r.node, r.charge, r.payer, r.amount FROM reservation r JOIN given USING (call_id, node, charge, payer) WHERE r.state = 'pending' FOR UPDATE OF r),
+		changed AS (
+			UPDATE reservation r SET amount = g.amount, seconds = g.seconds, final = g.final, talk_ms = coalesce(g.talk_ms, r.talk_ms), expires_at = clock_timestamp() + make_interval(secs => g.expires)
+			FROM given g JOIN was w USING (call_id, node, charge, payer)
+			WHERE r.call_id = g.call_id AND r.node = g.node AND r.charge = g.charge AND r.payer = g.payer
+			RETURNING r.account, g.amount - w.amount AS change)
+		UPDATE account_balance b SET pending = b.pending + c.change FROM (SELECT account, sum(change) AS change FROM changed GROUP BY account) AS c WHERE b.account = c.account AND c.change <> 0`
+	liveSQL = `INSERT INTO live_call (call_id, node, channel, trunk, caller, called, dialled, presentation, service, subscriber, script, revision, started_at)
+		SELECT call_id, node, channel, trunk, caller, called, dialled, presentation, service, subscriber, script, revision, started_at
+		FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, channel text, trunk text, caller text, called text, dialled text, presentation text, service text, subscriber text,
+			script text, revision bigint, started_at timestamptz) ON CONFLICT DO NOTHING`
+	placeSQL = `INSERT INTO limit_place (call_limit, key, call_id, node, expires_at, claims)
+		SELECT call_limit, key, call_id, node, clock_timestamp() + make_interval(secs => expires), ARRAY[claim]
+		FROM jsonb_to_recordset($1::jsonb) AS g (call_limit text, key text, call_id text, node text, expires double precision, claim text) ON CONFLICT DO NOTHING`
+	claimSQL = `WITH given AS MATERIALIZED (SELECT * FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, charge integer, call_limit text, key text, claim text)),
+		money AS (UPDATE reservation r SET claims = array_append(r.claims, g.claim) FROM given g WHERE g.charge > 0 AND r.call_id = g.call_id AND r.node = g.node AND r.charge = g.charge AND r.state = 'pending')
+		UPDATE limit_place p SET claims = array_append(p.claims, g.claim) FROM given g
+		WHERE g.charge = 0 AND p.call_limit = g.call_limit AND p.key = g.key AND p.call_id = g.call_id AND p.node = g.node AND p.released_at IS NULL`
+	trySQL = `INSERT INTO secret_try AS t (scope, key, began_at, failures)
+		SELECT g.scope, g.key, now(), count(*) FROM jsonb_to_recordset($1::jsonb) AS g (scope text, key text) GROUP BY 1, 2 ORDER BY 1, 2
+		ON CONFLICT (scope, key) DO UPDATE SET
+			began_at = CASE WHEN t.began_at > now() - (SELECT make_interval(secs => b.window_seconds) FROM secret_budget b WHERE b.scope = t.scope) THEN t.began_at ELSE now() END,
+			failures = CASE WHEN t.began_at > now() - (SELECT make_interval(secs => b.window_seconds) FROM secret_budget b WHERE b.scope = t.scope) THEN t.failures ELSE 0 END + excluded.failures`
+	clearSQL = `DELETE FROM secret_try WHERE scope = 'card' AND key = ANY ($1::text[])`
+)
+
+// write writes what was decided, in one round trip.
+func (w *writes) write(ctx context.Context, tx pgx.Tx) error {
+	b := &pgx.Batch{}
+	var failed error
+	queue := func(sql string, rows any) *pgx.QueuedQuery {
+		text, err := json.Marshal(rows)
+		if err != nil {
+			failed = fmt.Errorf("couldn't write rows as JSON: %w", err)
+		}
+		return b.Queue(sql, string(text))
+	}
+	if len(w.Held) > 0 {
+		queue(changeHeldSQL, w.Held)
+	}
+	if len(w.Reservations) > 0 {
+		queue(holdSQL, w.Reservations).QueryRow(func(row pgx.Row) error {
+			var made int
+			if err := row.Scan(&made); err != nil {
+				return err
+			}
+			if made != len(w.Reservations) {
+				// Another engine has written the same charge, of another account: all is done again, and finds it.
+				return fmt.Errorf("%d of %d reservations were there meanwhile", len(w.Reservations)-made, len(w.Reservations))
+			}
+			return nil
+		})
+	}
+	if len(w.Places) > 0 {
+		queue(placeSQL, w.Places)
+	}
+	if len(w.Claims) > 0 {
+		queue(claimSQL, w.Claims)
+	}
+	if len(w.Calls) > 0 {
+		queue(liveSQL, w.Calls)
+	}
+	if len(w.Tries) > 0 {
+		queue(trySQL, w.Tries)
+	}
+	if len(w.cleared) > 0 {
+		b.Queue(clearSQL, w.cleared)
+	}
+	if failed != nil {
+		return failed
+	}
+	return tx.SendBatch(ctx, b).Close()
+}
+
+// The statements that give back what nobody was told of. What is not there gets a tombstone, so that a transaction that Postgres commits late finds it and changes nothing.
+const (
+	lockVoidsSQL = `SELECT 1 FROM account_balance b WHERE b.account IN (SELECT r.account FROM reservation r JOIN jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, charge integer)
+		USING (call_id, node, charge) WHERE r.state = 'pending') ORDER BY b.account FOR UPDATE`
+	voidSQL = `WITH given AS MATERIALIZED (SELECT * FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, charge integer, claim text)),
+		tombs AS (
+			INSERT INTO reservation (call_id, node, charge, payer, state, amount, seconds, body, terms, expires_at, settled_at)
+			SELECT DISTINCT call_id, node, charge, payer, 'voided', 0, 0, 0, '{}'::jsonb, now(), now() FROM given, generate_series(1, 2) AS payer
+			WHERE NOT EXISTS (SELECT FROM reservation r WHERE r.call_id = given.call_id AND r.node = given.node AND r.charge = given.charge)
+			ON CONFLICT DO NOTHING),
+		voided AS (
+			UPDATE reservation r SET claims = g.others, state = CASE g.others WHEN '{}' THEN 'voided' ELSE 'pending' END, settled_at = CASE g.others WHEN '{}' THEN now() END
+			FROM (SELECT r.call_id, r.node, r.charge, r.payer, ARRAY(SELECT unnest(r.claims) EXCEPT SELECT unnest(array_agg(g.claim))) AS others
+				FROM given g JOIN reservation r USING (call_id, node, charge) WHERE r.state = 'pending' AND g.claim = ANY (r.claims) GROUP BY r.call_id, r.node, r.charge, r.payer, r.claims) AS g
+			WHERE r.call_id = g.call_id AND r.node = g.node AND r.charge = g.charge AND r.payer = g.payer AND r.state = 'pending' RETURNING r.account, r.amount, r.state)
+		UPDATE account_balance b SET pending = b.pending - v.amount FROM (SELECT account, sum(amount) AS amount FROM voided WHERE state = 'voided' GROUP BY account) AS v WHERE b.account = v.account`
+	releaseSQL = `UPDATE limit_place p SET claims = array_remove(p.claims, g.claim), released_at = CASE array_remove(p.claims, g.claim) WHEN '{}' THEN clock_timestamp() END
+		FROM jsonb_to_recordset($1::jsonb) AS g (call_limit text, key text, call_id text, node text, claim text)
+		WHERE p.call_limit = g.call_limit AND p.key = g.key AND p.call_id = g.call_id AND p.node = g.node AND p.released_at IS NULL AND g.claim = ANY (p.claims)`
+)
+
+func (l *Ledger) writeVoids(ctx context.Context, batch []void) error {
+	type key struct {
+		CallID string `json:"call_id"`
+		Node   string `json:"node"`
+		Charge int    `json:"charge"`
+		Claim  string `json:"claim"`
+	}
+	var keys []key
+	var places []placeRow
+	for _, v := range batch {
+		if v.Number > 0 {
+			keys = append(keys, key{v.CallID, v.Node, v.Number, v.claim})
+		} else {
+			places = append(places, placeRow{Limit: v.limit, Key: v.place, CallID: v.CallID, Node: v.Node, Claim: v.claim})
+		}
+	}
+	reservations, err := json.Marshal(keys)
+	if err != nil {
+		return err
+	}
+	limits, err := json.Marshal(places)
+	if err != nil {
+		return err
+	}
+	return pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
+		b := &pgx.Batch{}
+		if len(keys) > 0 {
+			b.Queue(lockVoidsSQL, string(reservations))
+			b.Queue(voidSQL, string(reservations))
+		}
+		if len(places) > 0 {
+			b.Queue(releaseSQL, string(limits))
+		}
+		return tx.SendBatch(ctx, b).Close()
+	})
+}

@@ -1,0 +1,106 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"ringmaster/logic/charging"
+	"ringmaster/logic/tariff"
+)
+
+// What a conversation under way is extended by, and when: a node asks every 5 seconds, so there is time for many tries.
+const (
+	extendBy     = 1800 // seconds
+	extendBefore = 120  // seconds before what was granted is used up
+)
+
+// runningOutSQL finds the talking calls of a node whose payment will be used up soon and can be extended: $1 node, $2 call ids, $3 answered at.
+const runningOutSQL = `SELECT DISTINCT r.call_id, r.charge FROM reservation r JOIN unnest($2::text[], $3::timestamptz[]) AS t (call_id, answered_at) USING (call_id)
+	WHERE r.node = $1 AND r.state = 'pending' AND NOT r.final AND r.talk_ms IS NULL AND t.answered_at + make_interval(secs => r.seconds - $4::bigint) < clock_timestamp()
+		AND r.charge = (SELECT max(o.charge) FROM reservation o WHERE o.call_id = r.call_id AND o.node = r.node)`
+
+// extend holds more money for conversations that go on, and says for how long they may.
+func (l *Ledger) extend(ctx context.Context, node string, calls []talking) (extensions []charging.Extension, err error) {
+	var ids, since []string
+	for _, one := range calls {
+		ids, since = append(ids, one.CallID), append(since, one.AnsweredAt)
+	}
+	rows, err := l.pool.Query(ctx, runningOutSQL, node, ids, since, extendBefore)
+	if err != nil {
+		return nil, fmt.Errorf("couldn't look for calls whose money runs out: %w", err)
+	}
+	var running []charging.Key
+	var key charging.Key
+	_, err = pgx.ForEachRow(rows, []any{&key.CallID, &key.Number}, func() error {
+		running = append(running, charging.Key{CallID: key.CallID, Node: node, Number: key.Number})
+		return nil
+	})
+	if err != nil || len(running) == 0 {
+		return nil, err
+	}
+	err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
+		extensions = nil
+		var want wanted
+		for _, one := range running {
+			want.callIDs, want.nodes = append(want.callIDs, one.CallID), append(want.nodes, node)
+		}
+		s, err := want.read(ctx, tx)
+		if err != nil {
+			return err
+		}
+		for _, one := range running {
+			for i := range s.reservations[one] {
+				want.accounts = append(want.accounts, s.reservations[one][i].account)
+			}
+		}
+		if s, err = want.read(ctx, tx); err != nil { // with the accounts locked
+			return err
+		}
+		var held []heldRow
+		for _, one := range running {
+			if extension, ok := s.extend(one, &held); ok {
+				extensions = append(extensions, extension)
+			}
+		}
+		text, err := json.Marshal(held)
+		if err != nil || len(held) == 0 {
+			return err
+		}
+		_, err = tx.Exec(ctx, changeHeldSQL, string(text))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("couldn't extend what calls hold: %w", err)
+	}
+	return extensions, nil
+}
+
+func (s *state) extend(key charging.Key, held *[]heldRow) (e charging.Extension, ok bool) {
+	rows := s.reservations[key]
+	if len(rows) == 0 || slices.ContainsFunc(rows, func(r reservation) bool { return r.state != "pending" || r.final || r.talk >= 0 }) {
+		return e, false
+	}
+	payers := make([]*charging.Account, len(rows))
+	var has [charging.MaxPayers]int64
+	for i := range rows {
+		payers[i], has[i] = s.accounts[rows[i].account], rows[i].amount
+	}
+	terms := &rows[0].terms
+	if len(rows) != len(terms.Payers) {
+		return e, false
+	}
+	g := terms.Grant(rows[0].seconds+extendBy, 1, has, payers)
+	if g.Seconds <= rows[0].seconds {
+		// There is no more to be had. What was granted stays, and is all.
+		g = charging.Grant{Seconds: rows[0].seconds, Parts: has, Final: true}
+	}
+	for i := range rows {
+		*held = append(*held, heldRow{CallID: key.CallID, Node: key.Node, Charge: key.Number, Payer: rows[i].payer, Amount: tariff.FormatAmount(g.Parts[i]), Seconds: g.Seconds, Final: g.Final,
+			Expires: float64(g.Seconds) + setupTime.Seconds()})
+	}
+	return charging.Extension{CallID: key.CallID, Charge: key.Number, Seconds: g.Seconds, Final: g.Final}, true
+}

@@ -1,0 +1,96 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"ringmaster/logic/call"
+	"ringmaster/logic/charging"
+)
+
+// Config is what a Ledger is made of.
+type Config struct {
+	Pool     *pgxpool.Pool
+	Engine   string                // its name, for the log
+	Registry prometheus.Registerer // gets the metrics; nil: nobody does
+	Log      *slog.Logger
+	Now      func() time.Time // time.Now where nil
+}
+
+// Ledger is the writer of one engine. Safe for concurrent use.
+type Ledger struct {
+	pool    *pgxpool.Pool
+	log     *slog.Logger
+	metrics *metrics
+	now     func() time.Time
+
+	ends  *batcher[call.CDR]
+	nodes *batcher[nodeReport]
+	asks  *asker
+	stop  context.CancelFunc
+	ended sync.WaitGroup
+}
+
+// New starts the writers. Close them before the pool.
+func New(c Config) *Ledger {
+	l := &Ledger{pool: c.Pool, log: c.Log, metrics: newMetrics(c.Registry), now: c.Now}
+	if l.log == nil {
+		l.log = slog.New(slog.DiscardHandler)
+	}
+	if l.now == nil {
+		l.now = time.Now
+	}
+	l.ends = newBatcher(queueCDR, l, l.writeEnds)
+	l.nodes = newBatcher(queueNode, l, l.writeNodes)
+	l.asks = newAsker(l)
+	ctx, stop := context.WithCancel(context.Background())
+	l.stop = stop
+	l.ended.Go(func() { l.ends.run(ctx) })
+	l.ended.Go(func() { l.nodes.run(ctx) })
+	l.ended.Go(func() { l.asks.run(ctx) })
+	l.ended.Go(func() { l.asks.giveBack(ctx) })
+	l.ended.Go(func() { l.reap(ctx) })
+	return l
+}
+
+// Close ends the writers. Whoever still waits gets an error, and may not know whether the write is durable: doing it again,
+// with any engine, is safe. Stop what calls the ledger first.
+func (l *Ledger) Close() {
+	l.stop()
+	l.ended.Wait()
+}
+
+// End stores the CDR of a call that has ended, with its records, charges what it did cost, gives back what it held, and returns when all of that is durable, in one transaction. There is one CDR per
+// call id and node: storing another does nothing and is no error. It returns what was charged, the first time and every time after. An error leaves it open whether it was stored, so
+// the caller does it again: ErrInvalid in it says that this would be in vain, ErrQueueFull that Postgres is behind, and that of
+// the context that the deadline came first.
+func (l *Ledger) End(ctx context.Context, cdr call.CDR) ([]charging.Booked, error) {
+	if err := l.ends.do(ctx, cdr); err != nil {
+		return nil, fmt.Errorf("couldn't store the CDR of call %q: %w", cdr.CallID, err)
+	}
+	if !holds(&cdr) {
+		return nil, nil
+	}
+	return l.booked(ctx, cdr.CallID, cdr.Node)
+}
+
+// Cut makes a text one that Postgres takes: at most so many bytes, UTF-8, and no NUL.
+func Cut(s string, most int) string {
+	if len(s) > most {
+		s = s[:most]
+	}
+	s = strings.ToValidUTF8(s, "")
+	if strings.IndexByte(s, 0) >= 0 {
+		s = strings.ReplaceAll(s, "\x00", "")
+	}
+	return s
+}
+
+func instant(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

@@ -1,0 +1,141 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"ringmaster/logic/charging"
+)
+
+// maxLiveCalls is how many calls of one node are noted.
+const maxLiveCalls = 2000
+
+// nodeReport is what a node said of itself.
+type nodeReport struct {
+	Node     string    `json:"node"`
+	BootID   string    `json:"boot_id"`
+	Capacity *int      `json:"capacity"` // only at registration
+	Channels int       `json:"channels"`
+	Calls    []string  `json:"calls"`
+	Talking  []talking `json:"talking"`
+}
+
+// talking is a call in which people talk, since when.
+type talking struct {
+	CallID     string `json:"call_id"`
+	AnsweredAt string `json:"answered_at"`
+}
+
+// Register notes that a node has started: its boot id, new at each start, the channels it may carry, those in use and the ids
+// of its live calls.
+func (l *Ledger) Register(ctx context.Context, node, bootID string, capacity, channels int, calls []charging.LiveCall) error {
+	return l.report(ctx, newNodeReport(node, bootID, &capacity, channels, calls))
+}
+
+func newNodeReport(node, bootID string, capacity *int, channels int, calls []charging.LiveCall) nodeReport {
+	r := nodeReport{Node: node, BootID: bootID, Capacity: capacity, Channels: channels}
+	for _, one := range calls {
+		r.Calls = append(r.Calls, one.CallID)
+		if !one.AnsweredAt.IsZero() {
+			r.Talking = append(r.Talking, talking{one.CallID, instant(one.AnsweredAt)})
+		}
+	}
+	return r
+}
+
+// Heartbeat notes that a node is alive, with its channels in use and its live calls, and extends what those of them hold in which people talk. It returns what was extended.
+func (l *Ledger) Heartbeat(ctx context.Context, node, bootID string, channels int, calls []charging.LiveCall) ([]charging.Extension, error) {
+	r := newNodeReport(node, bootID, nil, channels, calls)
+	if err := l.report(ctx, r); err != nil {
+		return nil, err
+	}
+	if len(r.Talking) == 0 {
+		return nil, nil
+	}
+	return l.extend(ctx, node, r.Talking)
+}
+
+func (l *Ledger) report(ctx context.Context, r nodeReport) error {
+	if err := l.nodes.do(ctx, r); err != nil {
+		return fmt.Errorf("couldn't note what node %q reports: %w", r.Node, err)
+	}
+	return nil
+}
+
+// upsertNodes notes a list of reports, at most one per node, given as JSON, and the nodes among them that registered: only those
+// say their capacity.
+const upsertNodes = `
+INSERT INTO node_status AS s (node, boot_id, state, capacity, channels, calls, registered_at, last_seen)
+SELECT g.node, g.boot_id, CASE WHEN n.in_service THEN 'in_service' ELSE 'out_of_service' END,
+	coalesce(g.capacity, n.capacity, 0), g.channels,
+	ARRAY(SELECT jsonb_array_elements_text(g.calls)), clock_timestamp(), clock_timestamp()
+FROM jsonb_to_recordset($1::jsonb) AS g (node text, boot_id text, capacity integer, channels integer, calls jsonb)
+LEFT JOIN node n USING (node)
+ORDER BY g.node
+ON CONFLICT (node) DO UPDATE SET boot_id = excluded.boot_id, state = excluded.state,
+	channels = excluded.channels, calls = excluded.calls, last_seen = excluded.last_seen,
+	capacity = CASE WHEN excluded.node = ANY ($2::text[]) THEN excluded.capacity ELSE s.capacity END,
+	registered_at = CASE WHEN s.boot_id = excluded.boot_id THEN s.registered_at ELSE excluded.registered_at END`
+
+func (l *Ledger) writeNodes(ctx context.Context, batch []nodeReport) error {
+	last := make(map[string]int, len(batch))
+	reports := make([]nodeReport, 0, len(batch))
+	for _, r := range batch {
+		r.Node, r.BootID = Cut(r.Node, maxCDRText), Cut(r.BootID, maxCDRText)
+		r.Channels = max(0, r.Channels)
+		if r.Capacity != nil {
+			capacity := max(0, *r.Capacity)
+			r.Capacity = &capacity
+		}
+		calls := make([]string, 0, min(len(r.Calls), maxLiveCalls))
+		for _, id := range r.Calls[:min(len(r.Calls), maxLiveCalls)] {
+			calls = append(calls, Cut(id, maxCDRText))
+		}
+		r.Calls = calls
+		// The newest report of a node is the true one.
+		if i, ok := last[r.Node]; ok {
+			if r.Capacity == nil {
+				r.Capacity = reports[i].Capacity
+			}
+			reports[i] = r
+			continue
+		}
+		last[r.Node] = len(reports)
+		reports = append(reports, r)
+	}
+	registered := make([]string, 0, len(reports))
+	for _, r := range reports {
+		if r.Capacity != nil {
+			registered = append(registered, r.Node)
+		}
+	}
+	list, err := json.Marshal(reports)
+	if err != nil {
+		return fmt.Errorf("couldn't write node reports as JSON: %w", err)
+	}
+	return pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
+		b := &pgx.Batch{}
+		b.Queue(upsertNodes, string(list), registered)
+		b.Queue(seenSQL, string(list))
+		b.Queue(leaseReservationsSQL, string(list))
+		b.Queue(leasePlacesSQL, string(list))
+		return tx.SendBatch(ctx, b).Close()
+	})
+}
+
+// The statements that keep what the live calls of a list of reports hold.
+const (
+	seenSQL = `WITH given AS (SELECT g.node, c.call_id, min(t.answered_at) AS answered_at
+			FROM jsonb_to_recordset($1::jsonb) AS g (node text, calls jsonb, talking jsonb) CROSS JOIN LATERAL jsonb_array_elements_text(g.calls) AS c (call_id)
+			LEFT JOIN LATERAL jsonb_to_recordset(coalesce(nullif(g.talking, 'null'), '[]')) AS t (call_id text, answered_at timestamptz) ON t.call_id = c.call_id GROUP BY 1, 2)
+		UPDATE live_call l SET seen_at = clock_timestamp(), answered_at = g.answered_at FROM given g WHERE l.call_id = g.call_id AND l.node = g.node`
+	leaseReservationsSQL = `UPDATE reservation r SET expires_at = clock_timestamp() + interval '10 minutes'
+		FROM jsonb_to_recordset($1::jsonb) AS g (node text, calls jsonb), jsonb_array_elements_text(g.calls) AS c (call_id)
+		WHERE r.call_id = c.call_id AND r.node = g.node AND r.state = 'pending' AND r.expires_at < clock_timestamp() + interval '5 minutes'`
+	leasePlacesSQL = `UPDATE limit_place p SET expires_at = clock_timestamp() + interval '10 minutes'
+		FROM jsonb_to_recordset($1::jsonb) AS g (node text, calls jsonb), jsonb_array_elements_text(g.calls) AS c (call_id)
+		WHERE p.call_id = c.call_id AND p.node = g.node AND p.released_at IS NULL AND p.expires_at < clock_timestamp() + interval '5 minutes'`
+)

@@ -1,0 +1,160 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"ringmaster/logic/call"
+	"ringmaster/logic/charging"
+)
+
+// Times after which what is not heard of is closed. Nodes send a heartbeat every 5 seconds.
+const (
+	reapEvery    = 2 * time.Second
+	suspectAfter = 15 * time.Second // three heartbeats
+	lostAfter    = 60 * time.Second
+	// vanishedAfter is how long a node may live without naming a call that holds something.
+	vanishedAfter = 120 * time.Second
+	// steadyFor is how long Postgres must have been there without failure before anything is closed: after an outage all nodes look lost.
+	steadyFor  = lostAfter
+	keepPlaces = 24 * time.Hour // places of ended calls: windows are no longer
+)
+
+// Why calls are closed, as metrics label it.
+const (
+	closedNodeLost  = "node_lost"
+	closedRestarted = "restarted"
+	closedVanished  = "vanished"
+)
+
+// reap closes what is not heard of any more, until the context has ended. Of all engines one does it at a time.
+func (l *Ledger) reap(ctx context.Context) {
+	steady := l.now()
+	for {
+		select {
+		case <-time.After(reapEvery):
+		case <-ctx.Done():
+			return
+		}
+		if err := l.Reap(ctx, l.now().Sub(steady) >= steadyFor); err != nil {
+			if ctx.Err() != nil {
+				return
+			}
+			steady = l.now()
+			l.log.Debug("couldn't look for calls that are not heard of", "error", err)
+		}
+	}
+}
+
+// reaperLock is the advisory lock of whoever reaps.
+const reaperLock = 4712
+
+// lostCall is a call that is to be closed.
+type lostCall struct {
+	call.CDR
+	reason string
+}
+
+// lostSQL finds calls that are not heard of: of nodes that are lost, of nodes that have started anew since, and those that their node, which lives, has not named for long.
+const lostSQL = `
+SELECT coalesce(l.call_id, c.call_id), n.node, coalesce(l.channel, ''), coalesce(l.trunk, ''), coalesce(l.caller, ''), coalesce(l.called, ''), coalesce(l.dialled, ''), coalesce(l.presentation, 'allowed'),
+	coalesce(l.service, ''), coalesce(l.subscriber, ''), coalesce(l.script, ''), coalesce(l.revision, 0), coalesce(l.started_at, n.registered_at), l.answered_at,
+	CASE WHEN n.last_seen < $1::timestamptz - $2::interval THEN n.last_seen ELSE coalesce(l.seen_at, n.last_seen) END,
+	CASE WHEN n.last_seen < $1::timestamptz - $2::interval THEN 'node_lost' WHEN l.started_at < n.registered_at - interval '5 seconds' THEN 'restarted' ELSE 'vanished' END
+FROM node_status n CROSS JOIN LATERAL (SELECT unnest(n.calls) AS call_id) AS c FULL JOIN live_call l ON l.node = n.node AND l.call_id = c.call_id
+WHERE n.node IS NOT NULL AND n.last_seen < $1::timestamptz - $2::interval AND NOT EXISTS (SELECT FROM cdr d WHERE d.call_id = c.call_id AND d.node = n.node)
+UNION
+SELECT l.call_id, l.node, l.channel, l.trunk, l.caller, l.called, l.dialled, l.presentation, l.service, l.subscriber, l.script, l.revision, l.started_at, l.answered_at,
+	CASE WHEN n.last_seen < $1::timestamptz - $2::interval THEN n.last_seen ELSE l.seen_at END,
+	CASE WHEN n.last_seen < $1::timestamptz - $2::interval THEN 'node_lost' WHEN l.started_at < n.registered_at - interval '5 seconds' THEN 'restarted' ELSE 'vanished' END
+FROM live_call l JOIN node_status n USING (node)
+WHERE n.last_seen < $1::timestamptz - $2::interval
+	OR NOT l.call_id = ANY (n.calls) AND (l.seen_at < $1::timestamptz - $3::interval OR l.started_at < n.registered_at - interval '5 seconds' AND l.seen_at < n.last_seen - interval '10 seconds')
+LIMIT 1000`
+
+// Reap closes once what is not heard of: it marks nodes as suspect, ends the calls of lost ones, gives back what has expired, and forgets old places. With steady false, because Postgres has been there for too
+// short a time to tell, it only marks.
+func (l *Ledger) Reap(ctx context.Context, steady bool) error {
+	ctx, cancel := context.WithTimeout(ctx, writeLast)
+	defer cancel()
+	conn, err := l.pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("couldn't look for lost calls: %w", err)
+	}
+	defer conn.Release()
+	var mine bool
+	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", reaperLock).Scan(&mine); err != nil || !mine {
+		return err
+	}
+	defer func() { _, _ = conn.Exec(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", reaperLock) }()
+	now := l.now()
+	if _, err := conn.Exec(ctx, "UPDATE node_status SET state = 'suspect' WHERE state <> 'suspect' AND last_seen < $1::timestamptz - $2::interval", now, suspectAfter); err != nil {
+		return fmt.Errorf("couldn't mark suspect nodes: %w", err)
+	}
+	if !steady {
+		return nil
+	}
+	rows, err := conn.Query(ctx, lostSQL, now, lostAfter, vanishedAfter)
+	if err != nil {
+		return fmt.Errorf("couldn't look for lost calls: %w", err)
+	}
+	lost, err := pgx.CollectRows(rows, scanLost)
+	if err != nil {
+		return fmt.Errorf("couldn't look for lost calls: %w", err)
+	}
+	for i := range lost {
+		if _, err := l.End(ctx, lost[i].CDR); err != nil {
+			return err
+		}
+		l.metrics.closed.WithLabelValues(lost[i].reason).Inc()
+		l.log.Warn("a call was closed that is not heard of", "call_id", lost[i].CallID, "node", lost[i].Node, "reason", lost[i].reason, "talk", lost[i].Talk)
+	}
+	for _, sql := range []string{
+		"UPDATE node_status SET calls = '{}' WHERE calls <> '{}' AND last_seen < $1::timestamptz - interval '60 seconds'",
+		expireSQL,
+		"UPDATE limit_place SET released_at = clock_timestamp() WHERE released_at IS NULL AND expires_at < $1::timestamptz",
+	} {
+		if _, err := conn.Exec(ctx, sql, now); err != nil {
+			return fmt.Errorf("couldn't give back what has expired: %w", err)
+		}
+	}
+	if _, err := conn.Exec(ctx, "DELETE FROM limit_place WHERE released_at < $1::timestamptz - $2::interval", now, keepPlaces); err != nil {
+		return fmt.Errorf("couldn't forget old places: %w", err)
+	}
+	return nil
+}
+
+// expireSQL gives back reservations whose call is not heard of and not known to be anywhere.
+const expireSQL = `WITH locked AS MATERIALIZED (
+		SELECT b.account FROM account_balance b WHERE b.account IN (SELECT account FROM reservation WHERE state = 'pending' AND expires_at < $1::timestamptz) ORDER BY b.account FOR UPDATE),
+	expired AS (UPDATE reservation r SET state = 'expired', settled_at = clock_timestamp() FROM locked k WHERE r.account = k.account AND r.state = 'pending' AND r.expires_at < $1::timestamptz
+		RETURNING r.account, r.amount)
+	UPDATE account_balance b SET pending = b.pending - e.amount FROM (SELECT account, sum(amount) AS amount FROM expired GROUP BY account) AS e WHERE b.account = e.account`
+
+func scanLost(row pgx.CollectableRow) (lost lostCall, err error) {
+	c := &lost.CDR
+	var presentation string
+	var answered *time.Time
+	var last time.Time
+	if err := row.Scan(&c.CallID, &c.Node, &c.Channel, &c.Trunk, &c.Caller, &c.Called, &c.Dialled, &presentation, &c.Service, &c.Subscriber, &c.Script, &c.Revision, &c.StartedAt, &answered, &last,
+		&lost.reason); err != nil {
+		return lost, err
+	}
+	c.Presentation, _ = call.ParsePresentation(presentation)
+	c.Outcome, c.EndedAt, c.Held = call.OutcomeNodeLost, last, true
+	if last.Before(c.StartedAt) {
+		c.EndedAt = c.StartedAt
+	}
+	if answered != nil && answered.Before(last) {
+		c.AnsweredAt, c.Talk = *answered, last.Sub(*answered)
+		// The last charge pays for the conversation under way; those before are over, and hold what they cost.
+		c.Finished = []charging.Finished{{Number: lastCharge, Talk: c.Talk.Milliseconds()}}
+	}
+	return lost, nil
+}
+
+// lastCharge stands for the newest charge of a call: who closes it does not know its number.
+const lastCharge = -1

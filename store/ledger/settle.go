@@ -1,0 +1,431 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"ringmaster/logic/call"
+	"ringmaster/logic/charging"
+	"ringmaster/logic/tariff"
+)
+
+// holds reports whether the ledger may hold something for a call, so that its end must settle it. A call that fell back may have been granted something that its node never heard of.
+func holds(cdr *call.CDR) bool {
+	return cdr.Held || len(cdr.Blind) > 0 || cdr.Outcome == call.OutcomeFallback || cdr.Outcome == call.OutcomeNodeLost
+}
+
+// Flags of a CDR.
+const (
+	flagExcess = "excess"
+	flagOutage = "outage"
+	flagUnpaid = "unpaid"
+)
+
+// entryRow is a row of the ledger as settleSQL takes it.
+type entryRow struct {
+	CallID    string `json:"call_id"`
+	Node      string `json:"node"`
+	Charge    int    `json:"charge"`
+	Account   string `json:"account"`
+	Kind      string `json:"kind"`
+	Amount    string `json:"amount"`
+	Reference string `json:"reference"`
+}
+
+// settledRow is what becomes of a pending reservation.
+type settledRow struct {
+	CallID string `json:"call_id"`
+	Node   string `json:"node"`
+	Charge int    `json:"charge"`
+	Payer  int    `json:"payer"`
+	State  string `json:"state"`
+	Posted string `json:"posted"`
+	Talk   int64  `json:"talk_ms"`
+}
+
+// settlement is what a batch of ends comes to.
+type settlement struct {
+	cdrs        []cdrRow
+	entries     []entryRow
+	settled     []settledRow
+	corrections []correctionRow
+	corrected   []entryRow // of the corrections
+}
+
+type correctionRow struct {
+	CallID  string          `json:"call_id"`
+	Node    string          `json:"node"`
+	TalkMS  int64           `json:"talk_ms"`
+	Cause   int             `json:"cause"`
+	EndedAt string          `json:"ended_at"`
+	Charges json.RawMessage `json:"charges"`
+}
+
+// settleSQL stores CDRs with their records, and with those that are new, and only them, everything that they cost. $1 CDRs, $2 ledger entries, $3 reservations. Going through a list in the order of the
+// call ids keeps engines that store the same calls at once from waiting for each other in a circle.
+const settleSQL = `
+WITH given AS MATERIALIZED (
+	SELECT DISTINCT ON (call_id, node) * FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, channel text, trunk text, caller text,
+		called text, dialled text, presentation text, service text, subscriber text, script text, path text, revision bigint, outcome text,
+		started_at timestamptz, answered_at timestamptz, ended_at timestamptz, talk_ms bigint, cause integer, hangup_source text,
+		charges jsonb, flags text[], legs jsonb, records jsonb)
+	ORDER BY call_id, node
+), stored AS (
+	INSERT INTO cdr (call_id, node, channel, trunk, caller, called, dialled, presentation, service, subscriber, script, path, revision,
+		outcome, started_at, answered_at, ended_at, talk_ms, cause, hangup_source, charges, flags, legs)
+	SELECT call_id, node, channel, trunk, caller, called, dialled, presentation, service, subscriber, script, path, revision,
+		outcome, started_at, answered_at, ended_at, talk_ms, cause, hangup_source, charges, flags, legs
+	FROM given
+	ON CONFLICT (call_id, node) DO NOTHING
+	RETURNING call_id, node
+), recorded AS (
+	INSERT INTO call_record (call_id, node, position, at, kind, text)
+	SELECT call_id, node, r.position, r.at, r.kind, r.text
+	FROM stored JOIN given USING (call_id, node), jsonb_to_recordset(given.records) AS r (position integer, at timestamptz, kind text, text text)
+), posted AS (
+	INSERT INTO ledger_entry (account, kind, amount, call_id, node, charge, reference)
+	SELECT account, kind, amount, call_id, node, charge, reference
+	FROM jsonb_to_recordset($2::jsonb) AS e (call_id text, node text, charge integer, account text, kind text, amount numeric, reference text) JOIN stored USING (call_id, node)
+	RETURNING account, amount
+), settled AS (
+	UPDATE reservation r SET state = s.state, posted = s.posted, talk_ms = s.talk_ms, settled_at = clock_timestamp()
+	FROM jsonb_to_recordset($3::jsonb) AS s (call_id text, node text, charge integer, payer integer, state text, posted numeric, talk_ms bigint) JOIN stored USING (call_id, node)
+	WHERE r.call_id = s.call_id AND r.node = s.node AND r.charge = s.charge AND r.payer = s.payer AND r.state = 'pending'
+	RETURNING r.account, r.amount
+), changes AS (
+	SELECT account, sum(balance) AS balance, sum(pending) AS pending FROM (
+		SELECT account, amount AS balance, 0 AS pending FROM posted UNION ALL SELECT account, 0, amount FROM settled) AS c GROUP BY account
+), booked AS (
+	UPDATE account_balance b SET balance = b.balance + c.balance, pending = b.pending - c.pending FROM changes c WHERE b.account = c.account
+), released AS (
+	UPDATE limit_place p SET released_at = clock_timestamp() FROM stored s WHERE p.call_id = s.call_id AND p.node = s.node AND p.released_at IS NULL
+), gone AS (
+	DELETE FROM live_call l USING stored s WHERE l.call_id = s.call_id AND l.node = s.node
+)
+SELECT count(*) FROM stored`
+
+// insertSQL stores CDRs of calls for which nothing is held.
+const insertSQL = `
+WITH given AS MATERIALIZED (
+	SELECT DISTINCT ON (call_id, node) * FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, channel text, trunk text, caller text,
+		called text, dialled text, presentation text, service text, subscriber text, script text, path text, revision bigint, outcome text,
+		started_at timestamptz, answered_at timestamptz, ended_at timestamptz, talk_ms bigint, cause integer, hangup_source text,
+		legs jsonb, records jsonb)
+	ORDER BY call_id, node
+), stored AS (
+	INSERT INTO cdr (call_id, node, channel, trunk, caller, called, dialled, presentation, service, subscriber, script, path, revision,
+		outcome, started_at, answered_at, ended_at, talk_ms, cause, hangup_source, legs)
+	SELECT call_id, node, channel, trunk, caller, called, dialled, presentation, service, subscriber, script, path, revision,
+		outcome, started_at, answered_at, ended_at, talk_ms, cause, hangup_source, legs
+	FROM given
+	ON CONFLICT (call_id, node) DO NOTHING
+	RETURNING call_id, node
+), recorded AS (
+	INSERT INTO call_record (call_id, node, position, at, kind, text)
+	SELECT call_id, node, r.position, r.at, r.kind, r.text
+	FROM stored JOIN given USING (call_id, node), jsonb_to_recordset(given.records) AS r (position integer, at timestamptz, kind text, text text)
+)
+SELECT count(*) FROM stored`
+
+// correctSQL books the real end of calls that had been closed as node_lost: $1 corrections, $2 ledger entries.
+const correctSQL = `
+WITH stored AS (
+	INSERT INTO cdr_correction (call_id, node, talk_ms, cause, ended_at, charges)
+	SELECT call_id, node, talk_ms, cause, ended_at, charges
+	FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, talk_ms bigint, cause integer, ended_at timestamptz, charges jsonb) ORDER BY call_id, node
+	ON CONFLICT DO NOTHING
+	RETURNING call_id, node
+), posted AS (
+	INSERT INTO ledger_entry (account, kind, amount, call_id, node, charge, reference)
+	SELECT account, kind, amount, call_id, node, charge, reference
+	FROM jsonb_to_recordset($2::jsonb) AS e (call_id text, node text, charge integer, account text, kind text, amount numeric, reference text) JOIN stored USING (call_id, node)
+	RETURNING account, amount
+)
+UPDATE account_balance b SET balance = b.balance + c.amount FROM (SELECT account, sum(amount) AS amount FROM posted GROUP BY account) AS c WHERE b.account = c.account`
+
+// writeEnds stores a batch of CDRs, each with what it costs, in one transaction.
+func (l *Ledger) writeEnds(ctx context.Context, batch []call.CDR) error {
+	if !slices.ContainsFunc(batch, func(cdr call.CDR) bool { return holds(&cdr) }) {
+		rows := make([]cdrRow, len(batch))
+		for i := range batch {
+			rows[i] = newCDRRow(&batch[i])
+		}
+		list, err := json.Marshal(rows)
+		if err != nil {
+			return fmt.Errorf("couldn't write CDRs as JSON: %w", err)
+		}
+		return l.stored(l.pool.QueryRow(ctx, insertSQL, string(list)), len(batch))
+	}
+	return pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
+		s, there, err := l.readEnds(ctx, tx, batch)
+		if err != nil {
+			return err
+		}
+		var out settlement
+		for i := range batch {
+			cdr := &batch[i]
+			if outcome, known := there[[2]string{Cut(cdr.CallID, maxCDRText), Cut(cdr.Node, maxCDRText)}]; known && outcome == string(call.OutcomeNodeLost) && cdr.Outcome != call.OutcomeNodeLost {
+				l.correct(&out, s, cdr)
+				continue
+			}
+			l.settle(&out, s, cdr)
+		}
+		return l.write(ctx, tx, &out)
+	})
+}
+
+// stored counts the CDRs that were new.
+func (l *Ledger) stored(row pgx.Row, of int) error {
+	var n int
+	if err := row.Scan(&n); err != nil {
+		return err
+	}
+	l.metrics.cdrs.Add(float64(n))
+	l.metrics.duplicates.Add(float64(of - n))
+	return nil
+}
+
+const (
+	thereSQL    = `SELECT c.call_id, c.node, c.outcome FROM cdr c JOIN unnest($1::text[], $2::text[]) AS g (call_id, node) USING (call_id, node)`
+	lockEndsSQL = `SELECT b.account FROM account_balance b WHERE b.account = ANY ($1::text[]) ORDER BY b.account FOR UPDATE`
+)
+
+// readEnds reads what the ends of a batch settle, and locks the accounts. It looks twice: which accounts are concerned, and, with those locked, how things are.
+func (l *Ledger) readEnds(ctx context.Context, tx pgx.Tx, batch []call.CDR) (s *state, there map[[2]string]string, err error) {
+	var calls wanted
+	for i := range batch {
+		calls.callIDs, calls.nodes = append(calls.callIDs, Cut(batch[i].CallID, maxCDRText)), append(calls.nodes, Cut(batch[i].Node, maxCDRText))
+	}
+	if s, err = calls.read(ctx, tx); err != nil {
+		return nil, nil, err
+	}
+	var parties wanted
+	for _, rows := range s.reservations {
+		for i := range rows {
+			parties.party(charging.Party{Account: rows[i].account})
+			parties.party(rows[i].terms.Credit)
+		}
+	}
+	for i := range batch {
+		for j := range batch[i].Blind {
+			for _, payer := range batch[i].Blind[j].Terms.Payers {
+				parties.party(payer)
+			}
+			parties.party(batch[i].Blind[j].Terms.Credit)
+		}
+	}
+	parties.callIDs, parties.nodes = calls.callIDs, calls.nodes
+	if s, err = parties.read(ctx, tx); err != nil {
+		return nil, nil, err
+	}
+	there = make(map[[2]string]string)
+	rows, err := tx.Query(ctx, thereSQL, calls.callIDs, calls.nodes)
+	if err != nil {
+		return nil, nil, err
+	}
+	var callID, node, outcome string
+	_, err = pgx.ForEachRow(rows, []any{&callID, &node, &outcome}, func() error {
+		there[[2]string{callID, node}] = outcome
+		return nil
+	})
+	return s, there, err
+}
+
+// charges are a call's charges by number, with what the ledger or the session knows of each.
+type charge struct {
+	number  int
+	terms   *charging.Terms
+	granted int64
+	talk    int64
+	rows    []reservation // none: it was granted while the ledger was away
+}
+
+func chargesOf(s *state, cdr *call.CDR) (all []charge) {
+	talk := make(map[int]int64)
+	for _, finished := range cdr.Finished {
+		talk[finished.Number] += finished.Talk
+	}
+	for number := 1; number <= maxCharges; number++ {
+		key := charging.Key{CallID: Cut(cdr.CallID, maxCDRText), Node: Cut(cdr.Node, maxCDRText), Number: number}
+		one := charge{number: number, talk: talk[number]}
+		for i := range cdr.Blind {
+			if cdr.Blind[i].Number == number {
+				one.terms, one.granted = &cdr.Blind[i].Terms, cdr.Blind[i].Granted
+			}
+		}
+		if rows := s.reservations[key]; one.terms == nil && len(rows) > 0 && rows[0].account != "" {
+			one.terms, one.granted, one.rows = &rows[0].terms, rows[0].seconds, rows
+		} else if len(rows) > 0 {
+			one.rows = rows // a tombstone, or what was granted after the engine had given up on it
+		}
+		if one.terms != nil || len(one.rows) > 0 {
+			all = append(all, one)
+		}
+	}
+	if last, lost := talk[lastCharge]; lost {
+		for i := range all {
+			if len(all[i].rows) > 0 {
+				all[i].talk = max(all[i].rows[0].talk, 0)
+			}
+		}
+		if len(all) > 0 {
+			all[len(all)-1].talk = last
+		}
+	}
+	return all
+}
+
+// maxCharges is how many charges one call may have.
+const maxCharges = 64
+
+// settle works out what a call costs.
+func (l *Ledger) settle(out *settlement, s *state, cdr *call.CDR) {
+	row := newCDRRow(cdr)
+	var booked []charging.Booked
+	flags := make(map[string]bool)
+	for _, c := range chargesOf(s, cdr) {
+		var cost charging.Cost
+		if c.terms != nil {
+			cost = c.terms.Settle(time.Duration(c.talk)*time.Millisecond, c.granted)
+		}
+		for i := range c.rows {
+			r := &c.rows[i]
+			if r.state != "pending" {
+				continue
+			}
+			state, part := "voided", int64(0)
+			if r.payer <= len(cost.Parts) && c.terms != nil && len(c.terms.Payers) >= r.payer {
+				part = cost.Parts[r.payer-1]
+			}
+			if part > 0 && s.account(charging.Party{Account: r.account}) != nil {
+				state = "posted"
+			} else {
+				part = 0
+			}
+			out.settled = append(out.settled, settledRow{row.CallID, row.Node, c.number, r.payer, state, tariff.FormatAmount(part), c.talk})
+		}
+		if c.terms == nil || cost.Amount == 0 {
+			continue
+		}
+		if cost.Excess {
+			flags[flagExcess] = true
+			l.metrics.excess.Inc()
+		}
+		if len(c.rows) == 0 || c.rows[0].account == "" {
+			flags[flagOutage] = true
+		}
+		booked = append(booked, l.book(&out.entries, s, row.CallID, row.Node, &c, cost.Seconds, "charge", cost.Parts, cost.Credit, flags)...)
+	}
+	for flag := range flags {
+		row.Flags = append(row.Flags, flag)
+	}
+	slices.Sort(row.Flags)
+	if len(booked) > 0 {
+		row.Charges, _ = json.Marshal(booked) // strings and numbers
+	}
+	out.cdrs = append(out.cdrs, row)
+}
+
+// book makes the ledger's rows of a charge, and the CDR's.
+func (l *Ledger) book(entries *[]entryRow, s *state, callID, node string, c *charge, seconds int64, kind string, parts [charging.MaxPayers]int64, credit int64, flags map[string]bool) (booked []charging.Booked) {
+	line := func(party charging.Party, amount int64, share bool) {
+		if amount == 0 {
+			return
+		}
+		b := charging.Booked{Charge: c.number, Amount: tariff.FormatAmount(amount), Currency: c.terms.Currency, Tariff: c.terms.Tariff, Rate: c.terms.Rate, Seconds: seconds, Share: share}
+		entry := entryRow{callID, node, c.number, "", kind, tariff.FormatAmount(-amount), c.terms.Rate}
+		if share {
+			entry.Amount = tariff.FormatAmount(amount)
+			if kind == "charge" {
+				entry.Kind = "share"
+			}
+		}
+		if account := s.account(party); account != nil && account.Currency == c.terms.Currency {
+			b.Account, entry.Account = account.Name, account.Name
+			*entries = append(*entries, entry)
+		} else {
+			flags[flagUnpaid] = true
+			l.metrics.unpaid.Inc()
+		}
+		booked = append(booked, b)
+	}
+	for i, payer := range c.terms.Payers {
+		if len(c.rows) > i && c.rows[i].account != "" {
+			payer = charging.Party{Account: c.rows[i].account} // whose number it was when the call was admitted
+		}
+		line(payer, parts[i], false)
+	}
+	line(c.terms.Credit, credit, true)
+	return booked
+}
+
+// correct works out what the real end of a call that had been closed changes.
+func (l *Ledger) correct(out *settlement, s *state, cdr *call.CDR) {
+	row := newCDRRow(cdr)
+	correction := correctionRow{row.CallID, row.Node, row.TalkMS, row.Cause, row.EndedAt, json.RawMessage("[]")}
+	var booked []charging.Booked
+	for _, c := range chargesOf(s, cdr) {
+		if c.terms == nil || len(c.rows) == 0 {
+			continue
+		}
+		is := c.terms.Settle(time.Duration(c.talk)*time.Millisecond, c.granted)
+		was := c.terms.Settle(time.Duration(max(c.rows[0].talk, 0))*time.Millisecond, c.granted)
+		var parts [charging.MaxPayers]int64
+		for i := range parts {
+			parts[i] = is.Parts[i] - was.Parts[i]
+		}
+		booked = append(booked, l.book(&out.corrected, s, row.CallID, row.Node, &c, is.Seconds, "correction", parts, is.Credit-was.Credit, make(map[string]bool))...)
+	}
+	if len(booked) > 0 {
+		correction.Charges, _ = json.Marshal(booked)
+	}
+	out.corrections = append(out.corrections, correction)
+}
+
+func (l *Ledger) write(ctx context.Context, tx pgx.Tx, out *settlement) error {
+	text := func(rows any) (string, error) {
+		list, err := json.Marshal(rows)
+		if err != nil {
+			return "", fmt.Errorf("couldn't write the end of calls as JSON: %w", err)
+		}
+		if string(list) == "null" {
+			return "[]", nil
+		}
+		return string(list), nil
+	}
+	var texts [5]string
+	var failed error
+	for i, rows := range []any{out.cdrs, out.entries, out.settled, out.corrections, out.corrected} {
+		var err error
+		texts[i], err = text(rows)
+		failed = errors.Join(failed, err)
+	}
+	if failed != nil {
+		return failed
+	}
+	if len(out.corrections) > 0 {
+		if _, err := tx.Exec(ctx, correctSQL, texts[3], texts[4]); err != nil {
+			return err
+		}
+	}
+	return l.stored(tx.QueryRow(ctx, settleSQL, texts[0], texts[1], texts[2]), len(out.cdrs))
+}
+
+// booked reads what a call was charged.
+func (l *Ledger) booked(ctx context.Context, callID, node string) (charges []charging.Booked, err error) {
+	var text []byte
+	err = l.pool.QueryRow(ctx, "SELECT charges FROM cdr WHERE call_id = $1 AND node = $2", Cut(callID, maxCDRText), Cut(node, maxCDRText)).Scan(&text)
+	if err == nil {
+		err = json.Unmarshal(text, &charges)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("couldn't read what call %q was charged: %w", callID, err)
+	}
+	return charges, nil
+}

@@ -1,0 +1,282 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"ringmaster/logic/charging"
+)
+
+// state is what a transaction has read, and locked, to decide on.
+type state struct {
+	numbers      map[string]string // E.164 number → account
+	accounts     map[string]*charging.Account
+	countries    map[string][]string // of accounts that may not call others
+	bound        map[string]bool     // accounts that may call only those
+	credit       map[string]int64    // credit limits, micro-units
+	reservations map[charging.Key][]reservation
+	limits       map[limitKey]*charging.LimitState
+	places       map[placeKey]bool // calls that have a place already
+	cards        map[string]card
+	tries        map[tryKey]int // failures in windows that have not passed
+	budgets      map[string]int
+}
+
+type reservation struct {
+	account string
+	payer   int
+	state   string
+	amount  int64 // micro-units
+	posted  int64
+	seconds int64
+	final   bool
+	talk    int64 // milliseconds; -1: not over
+	body    int64
+	terms   charging.Terms
+}
+
+type limitKey struct{ name, key string }
+
+type placeKey struct {
+	limitKey
+	callID, node string
+}
+
+type card struct {
+	account, language string
+	pin               []byte
+	active            bool
+}
+
+type tryKey struct{ scope, key string }
+
+// account finds a party's account; nil where there is none.
+func (s *state) account(p charging.Party) *charging.Account {
+	name := p.Account
+	if name == "" {
+		name = s.numbers[p.Number]
+	}
+	return s.accounts[name]
+}
+
+// The statements that read and lock. $1 account names, $2 numbers, $3 cards.
+const (
+	numbersSQL = `SELECT number, account FROM account_number WHERE number = ANY ($1::text[])`
+	// In the order of names, so that no two transactions wait for each other in a circle.
+	accountsSQL = `SELECT a.account, a.currency, a.state = 'active' AND (a.valid_to IS NULL OR a.valid_to > now()), (b.balance * 1000000)::bigint, (b.pending * 1000000)::bigint,
+			(a.credit_limit * 1000000)::bigint, a.maximum_calls::bigint, (a.spend_per_hour * 1000000)::bigint, (a.spend_per_day * 1000000)::bigint, a.new_countries
+		FROM account_balance b JOIN account a USING (account)
+		WHERE b.account IN (SELECT unnest($1::text[]) UNION SELECT account FROM account_number WHERE number = ANY ($2::text[]) UNION SELECT account FROM card WHERE card = ANY ($3::text[]))
+		ORDER BY b.account FOR UPDATE OF b`
+	// What accounts with caps have spent lately, and how many calls they pay for.
+	capsSQL = `SELECT r.account, count(DISTINCT (r.call_id, r.node)) FILTER (WHERE r.state = 'pending'),
+			coalesce((sum(CASE r.state WHEN 'pending' THEN r.amount ELSE r.posted END) FILTER (WHERE r.created_at > now() - interval '1 hour') * 1000000)::bigint, 0),
+			coalesce((sum(CASE r.state WHEN 'pending' THEN r.amount ELSE r.posted END) FILTER (WHERE r.created_at > now() - interval '1 day') * 1000000)::bigint, 0)
+		FROM reservation r JOIN account a USING (account)
+		WHERE (a.account = ANY ($1::text[]) OR a.account IN (SELECT account FROM account_number WHERE number = ANY ($2::text[])))
+			AND (a.maximum_calls IS NOT NULL OR a.spend_per_hour IS NOT NULL OR a.spend_per_day IS NOT NULL) AND (r.state = 'pending' OR r.created_at > now() - interval '1 day')
+		GROUP BY r.account`
+	countriesSQL    = `SELECT c.account, c.country_code FROM account_country c WHERE c.account = ANY ($1::text[]) OR c.account IN (SELECT account FROM account_number WHERE number = ANY ($2::text[]))`
+	reservationsSQL = `SELECT r.call_id, r.node, r.charge, r.payer, coalesce(r.account, ''), r.state, (r.amount * 1000000)::bigint, (r.posted * 1000000)::bigint, r.seconds, r.final, coalesce(r.talk_ms, -1), r.body, r.terms
+		FROM reservation r JOIN unnest($1::text[], $2::text[]) AS c (call_id, node) USING (call_id, node) ORDER BY r.call_id, r.node, r.charge, r.payer`
+	lockLimitsSQL = `SELECT pg_advisory_xact_lock(h) FROM (SELECT DISTINCT hashtextextended(name || ' ' || key, 7) AS h FROM unnest($1::text[], $2::text[]) AS l (name, key) ORDER BY 1) AS locks`
+	limitsSQL     = `SELECT l.name, l.key,
+			(SELECT count(*) FROM limit_place p WHERE p.call_limit = l.name AND p.key = l.key AND p.released_at IS NULL),
+			(SELECT count(*) FROM limit_place p WHERE p.call_limit = l.name AND p.key = l.key AND p.taken_at > clock_timestamp() - make_interval(secs => l.seconds)),
+			coalesce((SELECT (extract(epoch FROM clock_timestamp() - max(p.taken_at)) * 1000)::bigint FROM limit_place p WHERE p.call_limit = l.name AND p.key = l.key), -1)
+		FROM (SELECT DISTINCT name, key, seconds FROM unnest($1::text[], $2::text[], $3::bigint[]) AS l (name, key, seconds)) AS l`
+	placesSQL = `SELECT p.call_limit, p.key, p.call_id, p.node FROM limit_place p JOIN unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS l (call_limit, key, call_id, node) USING (call_limit, key, call_id, node)`
+	cardsSQL  = `SELECT card, account, pin, coalesce(language, ''), state = 'active' FROM card WHERE card = ANY ($1::text[])`
+	// The row of all is locked first: tries of secrets are one after the other.
+	lockTriesSQL = `SELECT pg_advisory_xact_lock(4711)`
+	triesSQL     = `SELECT t.scope, t.key, t.failures FROM secret_try t JOIN secret_budget b USING (scope)
+		WHERE (t.scope, t.key) IN (SELECT * FROM unnest($1::text[], $2::text[])) AND t.began_at > now() - make_interval(secs => b.window_seconds)`
+	budgetsSQL = `SELECT scope, failures FROM secret_budget`
+)
+
+// wanted collects what a batch needs to read.
+type wanted struct {
+	accounts, numbers, cards []string
+	callIDs, nodes           []string // with reservations to look at
+	limitNames, limitKeys    []string
+	limitSeconds             []int64
+	limitCallIDs, limitNodes []string
+	scopes, tries            []string
+}
+
+func (w *wanted) party(p charging.Party) {
+	if p.Account != "" {
+		w.accounts = append(w.accounts, p.Account)
+	} else if p.Number != "" {
+		w.numbers = append(w.numbers, p.Number)
+	}
+}
+
+func (w *wanted) add(ask *charging.Ask) {
+	switch ask.Kind {
+	case charging.KindReserve:
+		for _, payer := range ask.Reserve.Terms.Payers {
+			w.party(payer)
+		}
+		w.callIDs, w.nodes = append(w.callIDs, ask.Reserve.Key.CallID), append(w.nodes, ask.Reserve.Key.Node)
+	case charging.KindLimit:
+		limit := &ask.Limit
+		w.limitNames, w.limitKeys, w.limitSeconds = append(w.limitNames, limit.Name), append(w.limitKeys, limit.Key), append(w.limitSeconds, limit.Rule.WindowSeconds)
+		w.limitCallIDs, w.limitNodes = append(w.limitCallIDs, limit.CallID), append(w.limitNodes, limit.Node)
+	case charging.KindSecret:
+		w.cards = append(w.cards, ask.Secret.Card)
+		for _, key := range triesOf(&ask.Secret) {
+			w.scopes, w.tries = append(w.scopes, key.scope), append(w.tries, key.key)
+		}
+	case charging.KindBalance:
+		w.party(ask.Account)
+	}
+}
+
+// triesOf are the budgets that a try of a secret counts against.
+func triesOf(s *charging.Secret) []tryKey {
+	return []tryKey{{"card", s.Card}, {"caller", s.Caller}, {"all", ""}}
+}
+
+// read locks and reads what is wanted, in one round trip.
+func (w *wanted) read(ctx context.Context, tx pgx.Tx) (*state, error) {
+	s := &state{numbers: make(map[string]string), accounts: make(map[string]*charging.Account), countries: make(map[string][]string), bound: make(map[string]bool), credit: make(map[string]int64),
+		reservations: make(map[charging.Key][]reservation), limits: make(map[limitKey]*charging.LimitState), places: make(map[placeKey]bool), cards: make(map[string]card),
+		tries: make(map[tryKey]int), budgets: make(map[string]int)}
+	b := &pgx.Batch{}
+	none := func(pgx.Rows) error { return nil }
+	each := func(sql string, row func(pgx.Rows) error, arguments ...any) {
+		b.Queue(sql, arguments...).Query(func(rows pgx.Rows) error {
+			for rows.Next() {
+				if err := row(rows); err != nil {
+					return err
+				}
+			}
+			return rows.Err()
+		})
+	}
+	if len(w.accounts)+len(w.numbers)+len(w.cards) > 0 {
+		accounts, numbers, cards := list(w.accounts), list(w.numbers), list(w.cards)
+		if len(w.numbers) > 0 {
+			each(numbersSQL, func(rows pgx.Rows) error {
+				var number, account string
+				err := rows.Scan(&number, &account)
+				s.numbers[number] = account
+				return err
+			}, numbers)
+		}
+		each(accountsSQL, s.scanAccount, accounts, numbers, cards)
+		each(capsSQL, s.scanCaps, accounts, numbers)
+		each(countriesSQL, func(rows pgx.Rows) error {
+			var account, code string
+			err := rows.Scan(&account, &code)
+			s.countries[account] = append(s.countries[account], code)
+			return err
+		}, accounts, numbers)
+	}
+	if len(w.callIDs) > 0 {
+		each(reservationsSQL, s.scanReservation, w.callIDs, w.nodes)
+	}
+	if len(w.limitNames) > 0 {
+		each(lockLimitsSQL, none, w.limitNames, w.limitKeys)
+		each(limitsSQL, func(rows pgx.Rows) error {
+			var k limitKey
+			var l charging.LimitState
+			err := rows.Scan(&k.name, &k.key, &l.Calls, &l.InWindow, &l.SinceLast)
+			s.limits[k] = &l
+			return err
+		}, w.limitNames, w.limitKeys, w.limitSeconds)
+		each(placesSQL, func(rows pgx.Rows) error {
+			var k placeKey
+			err := rows.Scan(&k.name, &k.key, &k.callID, &k.node)
+			s.places[k] = true
+			return err
+		}, w.limitNames, w.limitKeys, w.limitCallIDs, w.limitNodes)
+	}
+	if len(w.cards) > 0 {
+		each(lockTriesSQL, none)
+		each(cardsSQL, func(rows pgx.Rows) error {
+			var number string
+			var c card
+			err := rows.Scan(&number, &c.account, &c.pin, &c.language, &c.active)
+			s.cards[number] = c
+			return err
+		}, w.cards)
+		each(triesSQL, func(rows pgx.Rows) error {
+			var k tryKey
+			var n int
+			err := rows.Scan(&k.scope, &k.key, &n)
+			s.tries[k] = n
+			return err
+		}, w.scopes, w.tries)
+		each(budgetsSQL, func(rows pgx.Rows) error {
+			var scope string
+			var n int
+			err := rows.Scan(&scope, &n)
+			s.budgets[scope] = n
+			return err
+		})
+	}
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// list is never nil: Postgres tells an empty list from none.
+func list(names []string) []string {
+	if names == nil {
+		return []string{}
+	}
+	return names
+}
+
+func (s *state) scanAccount(rows pgx.Rows) error {
+	a := &charging.Account{MaximumCalls: charging.Unlimited, SpendPerHour: charging.Unlimited, SpendPerDay: charging.Unlimited}
+	var balance, pending, credit int64
+	var calls, hour, day *int64
+	var anywhere bool
+	if err := rows.Scan(&a.Name, &a.Currency, &a.Active, &balance, &pending, &credit, &calls, &hour, &day, &anywhere); err != nil {
+		return err
+	}
+	a.Available = balance + credit - pending
+	for _, limit := range []struct {
+		given *int64
+		into  *int64
+	}{{calls, &a.MaximumCalls}, {hour, &a.SpendPerHour}, {day, &a.SpendPerDay}} {
+		if limit.given != nil {
+			*limit.into = *limit.given
+		}
+	}
+	s.accounts[a.Name], s.credit[a.Name], s.bound[a.Name] = a, credit, !anywhere
+	return nil
+}
+
+func (s *state) scanCaps(rows pgx.Rows) error {
+	var name string
+	var calls, hour, day int64
+	if err := rows.Scan(&name, &calls, &hour, &day); err != nil {
+		return err
+	}
+	if a := s.accounts[name]; a != nil {
+		a.Calls, a.SpentHour, a.SpentDay = calls, hour, day
+	}
+	return nil
+}
+
+func (s *state) scanReservation(rows pgx.Rows) error {
+	var k charging.Key
+	var r reservation
+	var terms []byte
+	if err := rows.Scan(&k.CallID, &k.Node, &k.Number, &r.payer, &r.account, &r.state, &r.amount, &r.posted, &r.seconds, &r.final, &r.talk, &r.body, &terms); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(terms, &r.terms); err != nil {
+		return fmt.Errorf("terms of charge %d of call %q: %w", k.Number, k.CallID, err)
+	}
+	s.reservations[k] = append(s.reservations[k], r)
+	return nil
+}
