@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test e2e bench lint fuzz requirements
+.PHONY: help run build test e2e edits bench lint fuzz requirements
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 10s
@@ -25,6 +25,9 @@ test: requirements ## Vet, and all tests that need no telephone (Postgres is sta
 
 e2e: ## Real calls: SIPp phones, a real Asterisk 22, agent, engines, Postgres (root; builds a Debian root once)
 	e2e/run.sh
+
+edits: requirements ## 10,000 random edits at a serving engine with 100,000 golden answers; 50 cuts of the feed (some ten minutes)
+	go test ./store -run 'TestEditsNeverHurtACall|TestNoEditIsMissedInACut' -edits 10000 -cuts 50 -timeout 45m -v
 
 bench: build ## Engine against floor, codec, prefix match; BENCHFLAGS=-short for a quick round
 	go run ./e2e/bench $(BENCHFLAGS)
