@@ -109,6 +109,9 @@ var settledModules = []string{
 	"pgregory.net/rapid",
 }
 
+// largerPackages hide two ideas that have not been parted yet (docs/PLAN.md says which), and may not grow beyond this.
+var largerPackages = map[string]int{"logic": 3600, "rpc": 3400}
+
 // A reader's size.
 const (
 	maxFileLines        = 600

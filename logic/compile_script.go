@@ -16,7 +16,7 @@ var identifier = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
 
 // parameterTypes are the types that a script's parameter may have.
 var parameterTypes = []string{
-	"calendar", "call_limit", "distribution", "integer", "number", "prompt", "screening_list", "target", "tariff", "text", "translation_table", "trunk",
+	"account", "calendar", "call_limit", "distribution", "integer", "number", "prompt", "screening_list", "target", "tariff", "text", "translation_table", "trunk",
 }
 
 // compileScripts compiles each script by itself. One with a problem keeps its last good version.

@@ -226,6 +226,10 @@ func (c *compiler) fillSlot(parameter *scriptParameter, value string) (filled sl
 		filled.object, reason = named(c.snapshot.callLimits.Find, parameter.kind, value)
 	case "prompt":
 		filled.object, reason = named(in(c.snapshot.prompts), parameter.kind, value)
+	case "account":
+		if !ValidName(value, false) {
+			reason = fmt.Sprintf("%q is not the name of an account", value)
+		}
 	case "trunk":
 		filled.object, reason = named(in(c.snapshot.trunks), parameter.kind, value)
 	case "integer":

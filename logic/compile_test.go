@@ -147,7 +147,7 @@ func TestRowProblems(t *testing.T) {
 		}, "step", "freephone.again", `variable "office" is int here and string in another step`},
 		{"parameter's name", func(r *logic.Rows) { r.ScriptParameters[0].Parameter = "Hours" }, "script_parameter", "freephone.Hours", "a parameter's name is a small letter"},
 		{"parameter like a call variable", func(r *logic.Rows) { r.ScriptParameters[0].Parameter = "caller" }, "script_parameter", "freephone.caller", "is a variable that every call has"},
-		{"parameter's type", func(r *logic.Rows) { r.ScriptParameters[0].Type = "colour" }, "script_parameter", "freephone.hours", `type "colour" is unknown; there are: calendar, call_limit, distribution,`},
+		{"parameter's type", func(r *logic.Rows) { r.ScriptParameters[0].Type = "colour" }, "script_parameter", "freephone.hours", `type "colour" is unknown; there are: account, calendar, call_limit,`},
 		{"default value", func(r *logic.Rows) { r.ScriptParameters[4].DefaultValue = new("soon") }, "script_parameter", "freephone.ring_seconds", `default value: "soon" is not a whole number`},
 
 		{"parameter missing", func(r *logic.Rows) { r.ServiceParameters = r.ServiceParameters[1:] }, "service", "acme_freephone", `parameter "hours" of script "freephone" is missing: insert it into service_parameter`},

@@ -2,23 +2,24 @@ package logic_test
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"ringmaster/logic"
 	"ringmaster/logic/transcript"
+	"ringmaster/migrations"
+	"ringmaster/testdata/demo"
 )
 
 // readRows reads rows written as SQL: "include scripts", "include demo" and INSERTs, each on lines of its own.
 func readRows(t testing.TB, sql string) *logic.Rows {
 	t.Helper()
 	read, err := transcript.Read("test", sql, func(name string) (string, error) {
-		path := map[string]string{"scripts": "migrations/0002_scripts.sql", "demo": "testdata/demo/carrier.sql"}[name]
-		text, err := os.ReadFile(filepath.Join("..", path))
-		return string(text), err
+		if name == "demo" {
+			return demo.SQL, nil
+		}
+		return migrations.Scripts()
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -102,7 +102,10 @@ func TestLastGoodTrunk(t *testing.T) {
 	}
 
 	for i := range rows.ServiceParameters {
-		rows.ServiceParameters[i].Value = strings.ReplaceAll(rows.ServiceParameters[i].Value, "@office", "@bureau")
+		value := &rows.ServiceParameters[i].Value
+		if *value = strings.ReplaceAll(*value, "@office", "@bureau"); *value == "office" {
+			*value = "bureau"
+		}
 	}
 	snapshot, problems := edit(t, rows, snapshot)
 	if len(problems) != 0 {

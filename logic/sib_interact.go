@@ -13,6 +13,8 @@ type interactBlock struct {
 	terminator                 string
 	firstTimeout, digitTimeout integerOperand
 	into                       string
+	say                        operand // an amount, said after the prompts
+	e164                       bool    // the digits are a number: made E.164 by the plan of the call's trunk
 }
 
 // promptOperand is a prompt named by a parameter of type prompt.
@@ -27,6 +29,10 @@ func compileInteract(b *blockCompiler) block {
 		firstTimeout: b.integer("first_timeout", 5, 1, 60),
 		digitTimeout: b.integer("digit_timeout", 3, 1, 60),
 	}
+	if text := b.text("say", ""); text != "" {
+		i.say = b.template("say", text)
+	}
+	i.e164 = b.boolean("e164", false)
 	collects := !i.maximum.isZero()
 	if collects {
 		i.into = b.into("digits")
@@ -85,6 +91,9 @@ func (i *interactBlock) run(w *walk) string {
 	for n, prompt := range i.prompts {
 		prompts[n], _ = w.service.slots[prompt.slot].object.(string)
 	}
+	if len(i.say.parts) > 0 {
+		prompts = append(prompts, amountPrompts(i.say.value(w))...)
+	}
 	maximum := i.maximum.value(w)
 	if maximum == 0 {
 		if w.tracing() {
@@ -119,7 +128,11 @@ func (i *interactBlock) resume(w *walk, results []Result) string {
 		if w.tracing() {
 			w.decide(Decision{Reason: fmt.Sprintf("the caller dialled %d digits", len(result.Digits))})
 		}
-		w.set(i.into, result.Digits)
+		digits := result.Digits
+		if i.e164 {
+			digits = w.snapshot.Normalise(w.call.Trunk, digits)
+		}
+		w.set(i.into, digits)
 		if _, ok := w.step.follow(result.Digits); ok {
 			return result.Digits
 		}

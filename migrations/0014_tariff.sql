@@ -34,7 +34,8 @@ CREATE TABLE tariff_rate (
     valid_from        timestamptz,
     valid_to          timestamptz,
     CONSTRAINT maximum_charge_is_not_below_minimum_charge CHECK (maximum_charge >= minimum_charge),
-    CONSTRAINT valid_from_is_before_valid_to CHECK (valid_from < valid_to)
+    CONSTRAINT valid_from_is_before_valid_to CHECK (valid_from < valid_to),
+    CONSTRAINT a_rate_stands_once_for_its_prefix_calendar_and_beginning UNIQUE NULLS NOT DISTINCT (tariff, prefix, calendar, valid_from)
 );
 CREATE INDEX tariff_rate_tariff ON tariff_rate (tariff, prefix);
 CREATE INDEX tariff_rate_calendar ON tariff_rate (calendar) WHERE calendar IS NOT NULL;

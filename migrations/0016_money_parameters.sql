@@ -1,6 +1,6 @@
 -- Scripts may have tariffs and limits as parameters.
 
-ALTER TABLE script_parameter DROP CONSTRAINT type_of_a_parameter_is_known, ADD CONSTRAINT type_of_a_parameter_is_known CHECK (type IN ('calendar', 'call_limit', 'distribution', 'integer',
+ALTER TABLE script_parameter DROP CONSTRAINT type_of_a_parameter_is_known, ADD CONSTRAINT type_of_a_parameter_is_known CHECK (type IN ('account', 'calendar', 'call_limit', 'distribution', 'integer',
     'number', 'prompt', 'screening_list', 'target', 'tariff', 'text', 'translation_table', 'trunk'));
 
 CREATE OR REPLACE FUNCTION parameter_fault(type text, value text) RETURNS text LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
@@ -28,7 +28,7 @@ BEGIN
             END IF;
         END LOOP;
         RETURN CASE WHEN value = '' THEN 'a target is empty' END;
-    WHEN 'calendar', 'call_limit', 'distribution', 'tariff', 'prompt', 'screening_list', 'translation_table', 'trunk' THEN
+    WHEN 'account', 'calendar', 'call_limit', 'distribution', 'tariff', 'prompt', 'screening_list', 'translation_table', 'trunk' THEN
         EXECUTE format('SELECT EXISTS (SELECT FROM %1$I AS t WHERE t.%1$I = $1)', type) INTO exists USING value;
         RETURN CASE WHEN NOT exists THEN format('%s "%s" does not exist', type, value) END;
     END CASE;
@@ -60,7 +60,7 @@ BEGIN
         RAISE EXCEPTION '%', fault USING
             ERRCODE = 'check_violation', TABLE = 'service_parameter', CONSTRAINT = 'value_of_a_parameter_fits_its_type',
             DETAIL = format('Parameter %s of service %s is of type %s.', NEW.parameter, NEW.service, type),
-            HINT = CASE WHEN type IN ('calendar', 'call_limit', 'distribution', 'tariff', 'prompt', 'screening_list', 'translation_table', 'trunk')
+            HINT = CASE WHEN type IN ('account', 'calendar', 'call_limit', 'distribution', 'tariff', 'prompt', 'screening_list', 'translation_table', 'trunk')
                 THEN format('Insert it into %s in the same transaction, or name one that is there.', type)
                 ELSE 'Write the value as the comment on script_parameter.type says.' END;
     END IF;
@@ -69,5 +69,7 @@ END $$;
 
 CREATE CONSTRAINT TRIGGER check_still_named AFTER DELETE OR UPDATE OF call_limit ON call_limit
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION check_still_named('call_limit');
+CREATE CONSTRAINT TRIGGER check_still_named AFTER DELETE OR UPDATE OF account ON account
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION check_still_named('account');
 
-COMMENT ON COLUMN script_parameter.type IS 'calendar, call_limit, distribution, prompt, screening_list, tariff, translation_table, trunk: the name of a row there. target: number@trunk, several with commas. integer, number, text: as they are';
+COMMENT ON COLUMN script_parameter.type IS 'account, calendar, call_limit, distribution, prompt, screening_list, tariff, translation_table, trunk: the name of a row there. target: number@trunk, several with commas. integer, number, text: as they are';

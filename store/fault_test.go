@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ringmaster/store"
+	"ringmaster/store/ledger"
 	"ringmaster/store/postgres"
 	"ringmaster/store/storetest"
 )
@@ -40,7 +41,7 @@ func TestCDRSurvivesALostConnectionNotStoredAndNotTold(t *testing.T) {
 	t.Parallel()
 	dsn := storetest.Database(t)
 	proxy := storetest.NewProxy(t, dsn)
-	l := ledger(t, proxy.DSN())
+	l := newLedger(t, proxy.DSN())
 	if _, err := l.End(within(t), finished("warm")); err != nil { // a connection is there
 		t.Fatal(err)
 	}
@@ -78,7 +79,7 @@ func TestCDRFindsAWayAroundSilentConnections(t *testing.T) {
 	t.Parallel()
 	dsn := storetest.Database(t)
 	proxy := storetest.NewProxy(t, dsn)
-	l := ledger(t, proxy.DSN())
+	l := newLedger(t, proxy.DSN())
 	if _, err := l.End(within(t), finished("warm")); err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +93,7 @@ func TestCDRFindsAWayAroundSilentConnections(t *testing.T) {
 func TestCDRSurvivesAKilledBackend(t *testing.T) {
 	t.Parallel()
 	dsn := storetest.Database(t)
-	l := ledger(t, dsn)
+	l := newLedger(t, dsn)
 	conn := dial(t, dsn)
 	if _, err := conn.Exec(t.Context(), "BEGIN; LOCK TABLE cdr IN EXCLUSIVE MODE"); err != nil {
 		t.Fatal(err)
@@ -129,7 +130,7 @@ func TestCDRsSurviveAKilledServer(t *testing.T) {
 	if err := store.Migrate(t.Context(), dsn, nil); err != nil {
 		t.Fatal(err)
 	}
-	l := ledger(t, dsn)
+	l := newLedger(t, dsn)
 	var wg sync.WaitGroup
 	var ids []string
 	half := make(chan struct{}, 400)
@@ -169,7 +170,7 @@ func TestFrozenServerKeepsNobodyBeyondTheDeadline(t *testing.T) {
 	if err := store.Migrate(t.Context(), dsn, nil); err != nil {
 		t.Fatal(err)
 	}
-	l := ledger(t, dsn)
+	l := newLedger(t, dsn)
 	if _, err := l.End(within(t), finished("before")); err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +186,7 @@ func TestFrozenServerKeepsNobodyBeyondTheDeadline(t *testing.T) {
 	crowd, leave := context.WithCancel(t.Context())
 	for i := range store.MaxQueue + 2*store.MaxBatch {
 		wg.Go(func() {
-			if _, err := l.End(crowd, finished(fmt.Sprint("crowd-", i))); errors.Is(err, store.ErrQueueFull) {
+			if _, err := l.End(crowd, finished(fmt.Sprint("crowd-", i))); errors.Is(err, ledger.ErrQueueFull) {
 				mu.Lock()
 				defer mu.Unlock()
 				if full++; full == store.MaxBatch {
@@ -201,7 +202,7 @@ func TestFrozenServerKeepsNobodyBeyondTheDeadline(t *testing.T) {
 		// The dead are still in the queue; a node sends again, and so does this.
 		await(t, func() bool {
 			err := <-end(t, l, id)
-			if err != nil && !errors.Is(err, store.ErrQueueFull) {
+			if err != nil && !errors.Is(err, ledger.ErrQueueFull) {
 				t.Fatal(err)
 			}
 			return err == nil

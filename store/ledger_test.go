@@ -17,6 +17,7 @@ import (
 	"ringmaster/logic"
 	"ringmaster/logic/charging"
 	"ringmaster/store"
+	"ringmaster/store/ledger"
 	"ringmaster/store/storetest"
 )
 
@@ -36,7 +37,7 @@ func finished(id string) logic.CDR {
 	}
 }
 
-func ledger(t *testing.T, dsn string) *store.Ledger {
+func newLedger(t *testing.T, dsn string) *store.Ledger {
 	t.Helper()
 	l := open(t, dsn).NewLedger()
 	t.Cleanup(l.Close)
@@ -60,7 +61,7 @@ func oneEach(t *testing.T, dsn string, ids ...string) {
 func TestEndStoresAllOfACDR(t *testing.T) {
 	t.Parallel()
 	dsn := storetest.Database(t)
-	l := ledger(t, dsn)
+	l := newLedger(t, dsn)
 	if _, err := l.End(within(t), finished("call-1")); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +88,7 @@ func TestEndStoresAllOfACDR(t *testing.T) {
 func TestANodeCannotTakeTheRecordOfAnother(t *testing.T) {
 	t.Parallel()
 	dsn := storetest.Database(t)
-	l := ledger(t, dsn)
+	l := newLedger(t, dsn)
 	theirs, ours := finished("call-1"), finished("call-1")
 	theirs.Node, theirs.Outcome, theirs.Talk = "node2", logic.CallFallback, 0
 	for _, cdr := range []logic.CDR{theirs, ours, theirs, ours} {
@@ -106,7 +107,7 @@ func TestANodeCannotTakeTheRecordOfAnother(t *testing.T) {
 func TestOddBytesDontLoseACDR(t *testing.T) {
 	t.Parallel()
 	dsn := storetest.Database(t)
-	l := ledger(t, dsn)
+	l := newLedger(t, dsn)
 	c := finished("odd")
 	c.Channel, c.Caller, c.Path = "PJSIP\x00/\xff", string(make([]byte, 100_000)), "a:b\x00"
 	c.Cause, c.Talk, c.AnsweredAt = 4711, -time.Second, time.Time{}
@@ -125,7 +126,7 @@ func TestOddBytesDontLoseACDR(t *testing.T) {
 func TestInvalidCDRFailsAlone(t *testing.T) {
 	t.Parallel()
 	dsn := storetest.Database(t)
-	l := ledger(t, dsn)
+	l := newLedger(t, dsn)
 	var wg sync.WaitGroup
 	var ids []string
 	for i := range 50 {
@@ -139,7 +140,7 @@ func TestInvalidCDRFailsAlone(t *testing.T) {
 		wg.Go(func() {
 			bad := finished(fmt.Sprintf("bad-%d", i))
 			bad.Outcome = "nonsense"
-			if _, err := l.End(within(t), bad); !errors.Is(err, store.ErrInvalid) {
+			if _, err := l.End(within(t), bad); !errors.Is(err, ledger.ErrInvalid) {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -155,7 +156,7 @@ func TestInvalidCDRFailsAlone(t *testing.T) {
 func TestOneCDRPerCallUnderDuplicatesAndConcurrency(t *testing.T) {
 	t.Parallel()
 	dsn := storetest.Database(t)
-	engines := []*store.Ledger{ledger(t, dsn), ledger(t, dsn)}
+	engines := []*store.Ledger{newLedger(t, dsn), newLedger(t, dsn)}
 	round := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		round++
@@ -249,7 +250,7 @@ func TestNodesReport(t *testing.T) {
 	t.Parallel()
 	dsn := storetest.Database(t)
 	mustExec(t, dsn, "INSERT INTO node (node, in_service) VALUES ('n1', true), ('n2', false)")
-	l := ledger(t, dsn)
+	l := newLedger(t, dsn)
 	report := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -288,7 +289,7 @@ func TestNodesReport(t *testing.T) {
 // Each outcome that logic knows is one that Postgres takes.
 func TestEveryOutcomeIsStored(t *testing.T) {
 	t.Parallel()
-	l := ledger(t, storetest.Database(t))
+	l := newLedger(t, storetest.Database(t))
 	for _, outcome := range []logic.CallOutcome{logic.CallAnswered, logic.CallBusy, logic.CallNoAnswer, logic.CallUnreachable,
 		logic.CallAbandoned, logic.CallReleased, logic.CallContinued, logic.CallFallback} {
 		c := finished(string(outcome))

@@ -5,12 +5,6 @@ import "ringmaster/store/ledger"
 // Ledger writes down what calls and nodes leave behind, and what calls spend; see package ledger.
 type Ledger = ledger.Ledger
 
-// Errors of the Ledger; see package ledger.
-var (
-	ErrQueueFull = ledger.ErrQueueFull
-	ErrInvalid   = ledger.ErrInvalid
-)
-
 // NewLedger starts the writers of a store. Close them before the store.
 func (s *Store) NewLedger() *Ledger {
 	return ledger.New(ledger.Config{Pool: s.pool, Engine: s.engine, Registry: s.metrics.registry, Log: s.log})

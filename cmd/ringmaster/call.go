@@ -365,8 +365,7 @@ func playTranscript(t terminal, file string) error {
 	recorded, err := transcript.Read(file, string(text), func(name string) (string, error) {
 		switch name {
 		case "scripts":
-			shipped, err := migrations.Files.ReadFile("0002_scripts.sql")
-			return string(shipped), err
+			return migrations.Scripts()
 		case "demo":
 			return demo.SQL, nil
 		}

@@ -21,6 +21,7 @@ import (
 	"ringmaster/rpc/api"
 	"ringmaster/rpc/endpoint"
 	"ringmaster/store"
+	"ringmaster/store/ledger"
 	"ringmaster/web"
 )
 
@@ -94,13 +95,13 @@ func serveEngine(ctx context.Context, log *slog.Logger, dsn string, f *engineFla
 		return err
 	}
 	feed := database.NewFeed(zones)
-	ledger := database.NewLedger()
-	defer ledger.Close()
+	writer := database.NewLedger()
+	defer writer.Close()
 
 	server, err := rpc.New(rpc.Config{
-		Source: feed, Ledger: ledger, Registry: registry, Budget: f.Budget, EndTimeout: f.EndTimeout, Validator: validator,
+		Source: feed, Ledger: writer, Registry: registry, Budget: f.Budget, EndTimeout: f.EndTimeout, Validator: validator,
 		Engines: f.Engines, Warnings: func() []string { return configWarnings(feed) }, Logger: log,
-		InVain: func(err error) bool { return errors.Is(err, store.ErrInvalid) },
+		InVain: func(err error) bool { return errors.Is(err, ledger.ErrInvalid) },
 	})
 	if err != nil {
 		return err

@@ -8,13 +8,16 @@ import (
 	"time"
 
 	"ringmaster/logic/transcript"
+	"ringmaster/migrations"
+	"ringmaster/testdata/demo"
 )
 
 // includes finds what transcripts include.
 func includes(name string) (string, error) {
-	path := map[string]string{"scripts": "migrations/0002_scripts.sql", "demo": "testdata/demo/carrier.sql"}[name]
-	text, err := os.ReadFile(filepath.Join("../..", path))
-	return string(text), err
+	if name == "demo" {
+		return demo.SQL, nil
+	}
+	return migrations.Scripts()
 }
 
 func TestCalls(t *testing.T) {

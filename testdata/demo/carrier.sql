@@ -12,7 +12,14 @@ INSERT INTO prompt (prompt, file) VALUES
     ('closed', 'ss-noservice'),
     ('enter_code', 'agent-pass'),
     ('wrong_code', 'auth-incorrect'),
-    ('goodbye', 'vm-goodbye');
+    ('goodbye', 'vm-goodbye'),
+    ('enter_card', 'vm-enter-num-to-call'),
+    ('balance_is', 'beep'),
+    ('enter_number', 'vm-enter-num-to-call'),
+    ('not_allowed', 'ss-noservice'),
+    ('not_enough', 'ss-noservice'),
+    ('try_later', 'ss-noservice'),
+    ('price', 'beep');
 
 -- Where callers are, by the first digits of their number.
 INSERT INTO area_prefix (prefix, area) VALUES
@@ -85,3 +92,69 @@ INSERT INTO service_parameter (service, parameter, value) VALUES
     ('citybank_vault', 'codes', 'citybank_codes'),
     ('citybank_vault', 'destination', '4930200900@office');
 INSERT INTO service_number (number, match, service) VALUES ('499005550100', 'exact', 'citybank_vault');
+
+-- Money. Prices are per minute; a price list's longest prefix wins, and the price at the beginning holds for the whole call.
+INSERT INTO calendar (calendar, time_zone) VALUES ('night', 'Europe/Berlin');
+INSERT INTO calendar_window (calendar, weekdays, opens_at, closes_at) VALUES ('night', '1111111', '21:00', '06:00');
+
+INSERT INTO tariff (tariff, currency, rounding, rounding_unit) VALUES
+    ('card', 'EUR', 'up', 0.0001),
+    ('premium', 'EUR', 'half_up', 0.01),
+    ('reverse', 'EUR', 'up', 0.0001),
+    ('shared', 'EUR', 'half_even', 0.0001);
+INSERT INTO tariff_rate (tariff, prefix, calendar, price_per_minute, connect_fee, first_increment, further_increment, free_seconds, maximum_charge, maximum_seconds) VALUES
+    ('card', '49', NULL, 0.05, 0, 60, 10, 0, NULL, NULL),
+    ('card', '49', 'night', 0.02, 0, 60, 10, 0, NULL, NULL),
+    ('card', '4915', NULL, 0.19, 0, 60, 60, 0, NULL, NULL),
+    ('card', '33', NULL, 0.09, 0.01, 1, 1, 0, NULL, NULL),
+    ('premium', '', NULL, 1.99, 0, 60, 60, 0, 29.85, 3600),
+    ('reverse', '', NULL, 0.12, 0, 1, 1, 0, NULL, NULL),
+    ('reverse', '4930', NULL, 0.03, 0, 1, 1, 0, NULL, NULL),
+    ('shared', '', NULL, 0.14, 0, 60, 1, 0, NULL, NULL);
+
+-- Who pays. In a real carrier adjustments are invoices paid and top-ups.
+INSERT INTO account (account, subscriber, currency, credit_limit) VALUES ('acme', 'acme', 'EUR', 1000), ('citybank', 'citybank', 'EUR', 1000);
+INSERT INTO account (account, currency) VALUES ('card_1', 'EUR'), ('card_2', 'EUR'), ('line_1', 'EUR'), ('poor_1', 'EUR');
+INSERT INTO adjustment (account, amount, reason) VALUES ('card_1', 10, 'first top-up'), ('card_2', 0.50, 'first top-up'), ('line_1', 25, 'first top-up'), ('poor_1', 0.01, 'first top-up');
+INSERT INTO account_number (number, account) VALUES ('49301112222', 'line_1'), ('49301113333', 'poor_1');
+
+-- Account card calling: 0180 5551000, then card 8912340001, PIN 4711. Nobody calls premium numbers by it. The PIN's hash is what set_card_pin makes.
+INSERT INTO card (card, account, pin) VALUES
+    ('8912340001', 'card_1', '\x000102030405060708090a0b0c0d0e0fd72cf2f11094a97750e27acccb45584bd0e83d6250e4a14508b057f4dfe28d3f'),
+    ('8912340002', 'card_2', '\x000102030405060708090a0b0c0d0e0fd72cf2f11094a97750e27acccb45584bd0e83d6250e4a14508b057f4dfe28d3f');
+INSERT INTO screening_list (screening_list, match) VALUES ('card_barred', 'prefix');
+INSERT INTO screening_entry (screening_list, entry) VALUES ('card_barred', '49900'), ('card_barred', '49137');
+INSERT INTO service (service, subscriber, script, language) VALUES ('acme_calling', 'acme', 'account_card', 'en');
+INSERT INTO service_parameter (service, parameter, value) VALUES
+    ('acme_calling', 'tariff', 'card'),
+    ('acme_calling', 'way_out', 'office'),
+    ('acme_calling', 'barred', 'card_barred');
+INSERT INTO service_number (number, match, service) VALUES ('491805551000', 'exact', 'acme_calling');
+
+-- Premium rate: 0900 1555000 costs 1.99 a minute, of which the bank gets 60 per cent.
+INSERT INTO service (service, subscriber, script, language) VALUES ('citybank_advice', 'citybank', 'premium_rate', 'en');
+INSERT INTO service_parameter (service, parameter, value) VALUES
+    ('citybank_advice', 'hours', 'always'),
+    ('citybank_advice', 'tariff', 'premium'),
+    ('citybank_advice', 'provider', 'citybank'),
+    ('citybank_advice', 'destination', '4930200910@office'),
+    ('citybank_advice', 'price_prompt', 'price');
+INSERT INTO service_number (number, match, service) VALUES ('499001555000', 'exact', 'citybank_advice');
+
+-- Freephone that acme pays for by where the caller is: 0800 5550800.
+INSERT INTO service (service, subscriber, script, language) VALUES ('acme_reverse', 'acme', 'freephone_charged', 'en');
+INSERT INTO service_parameter (service, parameter, value) VALUES
+    ('acme_reverse', 'hours', 'always'),
+    ('acme_reverse', 'tariff', 'reverse'),
+    ('acme_reverse', 'account', 'acme'),
+    ('acme_reverse', 'destination', '4930200110@office');
+INSERT INTO service_number (number, match, service) VALUES ('498005550800', 'exact', 'acme_reverse');
+
+-- Split charging: 0180 2555000 costs 0.14 a minute, and acme pays two thirds of it.
+INSERT INTO service (service, subscriber, script, language) VALUES ('acme_shared', 'acme', 'split_charging', 'en');
+INSERT INTO service_parameter (service, parameter, value) VALUES
+    ('acme_shared', 'tariff', 'shared'),
+    ('acme_shared', 'account', 'acme'),
+    ('acme_shared', 'subscriber_per_mille', '667'),
+    ('acme_shared', 'destination', '4930200120@office');
+INSERT INTO service_number (number, match, service) VALUES ('491802555000', 'exact', 'acme_shared');

@@ -1,0 +1,66 @@
+package logic
+
+import (
+	"strconv"
+	"strings"
+)
+
+// maxSpoken is the largest number that is said as one; larger ones are said digit by digit.
+const maxSpoken = 999_999
+
+// amountPrompts are the sound files that say a decimal amount, with Asterisk's core sounds: the whole units, then "dot" and the cents. The numbers are put together as English does it.
+func amountPrompts(amount string) []string {
+	amount, negative := strings.CutPrefix(amount, "-")
+	whole, fraction, _ := strings.Cut(amount, ".")
+	var prompts []string
+	if negative {
+		prompts = append(prompts, "letters/dash")
+	}
+	prompts = append(prompts, numberPrompts(whole)...)
+	if cents := (fraction + "00")[:2]; cents != "00" {
+		prompts = append(prompts, "letters/dot")
+		if cents[0] == '0' {
+			prompts = append(prompts, "digits/0")
+		}
+		prompts = append(prompts, numberPrompts(cents)...)
+	}
+	return prompts
+}
+
+func numberPrompts(digits string) (prompts []string) {
+	n, err := strconv.Atoi(digits)
+	if err != nil || n > maxSpoken {
+		for i := range len(digits) {
+			if digits[i] >= '0' && digits[i] <= '9' {
+				prompts = append(prompts, "digits/"+digits[i:i+1])
+			}
+		}
+		return prompts
+	}
+	return appendNumber(nil, n)
+}
+
+func appendNumber(prompts []string, n int) []string {
+	file := func(n int) string { return "digits/" + strconv.Itoa(n) }
+	switch {
+	case n <= 20:
+		return append(prompts, file(n))
+	case n < 100:
+		prompts = append(prompts, file(n/10*10))
+		if n%10 == 0 {
+			return prompts
+		}
+		return append(prompts, file(n%10))
+	case n < 1000:
+		prompts = append(prompts, file(n/100), "digits/hundred")
+		if n%100 == 0 {
+			return prompts
+		}
+		return appendNumber(prompts, n%100)
+	}
+	prompts = append(appendNumber(prompts, n/1000), "digits/thousand")
+	if n%1000 == 0 {
+		return prompts
+	}
+	return appendNumber(prompts, n%1000)
+}
