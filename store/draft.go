@@ -12,13 +12,21 @@ import (
 	"ringmaster/logic"
 )
 
-// OperatorTables lists the tables that operators write, those with secrets included.
+// OperatorTables lists the tables that operators write, those with secrets included: what others refer to comes first.
 func OperatorTables() []string {
 	var names []string
 	for _, t := range tables {
 		names = append(names, t.name)
+		if t.name == "subscriber" {
+			names = append(names, accountTables()...)
+		}
 	}
 	return names
+}
+
+// accountTables are the operators' tables that no snapshot holds: engines ask for them when a call needs them (package ledger).
+func accountTables() []string {
+	return []string{"account", "account_number", "account_country", "card", "secret_budget"}
 }
 
 // draftGuard is the constraint that no draft can be committed by.

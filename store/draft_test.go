@@ -60,8 +60,8 @@ func TestDraftsThatCannotBeUsed(t *testing.T) {
 			t.Errorf("%s: %v; want %q", name, err, c.want)
 		}
 	}
-	if n := ask[int](t, dsn, "SELECT count(*) FROM screening_entry"); n != 2 {
-		t.Errorf("%d entries are left of 2: a draft was committed", n)
+	if n := ask[int](t, dsn, "SELECT count(*) FROM screening_entry"); n != 4 {
+		t.Errorf("%d entries are left of 4: a draft was committed", n)
 	}
 }
 

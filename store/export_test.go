@@ -27,6 +27,9 @@ func ReadMigrations(files fs.FS) ([]Migration, error) { return readMigrations(fi
 // Connect is what every connection outside of the pool is made by.
 func Connect(ctx context.Context, dsn string) (*pgx.Conn, error) { return connect(ctx, dsn, "test") }
 
+// AccountTables are the operators' tables that Load does not read.
+func AccountTables() []string { return accountTables() }
+
 // LoadedTables are the tables that Load reads.
 func LoadedTables() []string {
 	var names []string

@@ -66,9 +66,9 @@ func TestLoadReadsTheDemoCarrier(t *testing.T) {
 		{"key", len(rows.SessionKeys[0].Secret), "32"},
 		{"areas", len(rows.AreaPrefixes), "5"},
 		{"branches", rows.Branches, "[{acme_share 1 berlin 70 4930200100 office} {acme_share 2 hamburg 30 4940200100 office}]"},
-		{"numbers", len(rows.ServiceNumbers), "4"},
-		{"parameters", len(rows.ServiceParameters), "10"},
-		{"first steps", rows.Scripts, "[{freephone hours} {security_screening begin}]"},
+		{"numbers", len(rows.ServiceNumbers), "8"},
+		{"parameters", len(rows.ServiceParameters), "26"},
+		{"first steps", rows.Scripts, "[{account_card begin} {freephone hours} {freephone_charged hours} {premium_rate hours} {security_screening begin} {split_charging rate}]"},
 	} {
 		if got := fmt.Sprint(c.got); got != c.want {
 			t.Errorf("%s: got %s, want %s", c.what, got, c.want)

@@ -57,6 +57,9 @@ func (b *books) into(r *row) bool {
 			b.numbers = make(map[string]string)
 		}
 		b.numbers[r.text("number")] = r.text("account")
+	case "account_country":
+		r.text("account")
+		r.text("country_code")
 	case "card":
 		if b.cards == nil {
 			b.cards = make(map[string]card)

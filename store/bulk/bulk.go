@@ -17,9 +17,9 @@ import (
 	"ringmaster/store"
 )
 
-// secretColumns never leave the database, and secretTables hold nothing else. They are changed by set_node_secret and rotate_session_key.
+// secretColumns never leave the database, and secretTables hold nothing else. They are changed by set_node_secret, set_card_pin and rotate_session_key.
 var (
-	secretColumns = []string{"node.secret_sha256"}
+	secretColumns = []string{"node.secret_sha256", "card.pin"}
 	secretTables  = []string{"session_key"}
 )
 

@@ -127,7 +127,7 @@ INSERT INTO screening_entry (screening_list, entry) VALUES ('card_barred', '4990
 INSERT INTO service (service, subscriber, script, language) VALUES ('acme_calling', 'acme', 'account_card', 'en');
 INSERT INTO service_parameter (service, parameter, value) VALUES
     ('acme_calling', 'tariff', 'card'),
-    ('acme_calling', 'way_out', 'office'),
+    ('acme_calling', 'way_out', 'pstn'),
     ('acme_calling', 'barred', 'card_barred');
 INSERT INTO service_number (number, match, service) VALUES ('491805551000', 'exact', 'acme_calling');
 
@@ -158,3 +158,7 @@ INSERT INTO service_parameter (service, parameter, value) VALUES
     ('acme_shared', 'subscriber_per_mille', '667'),
     ('acme_shared', 'destination', '4930200120@office');
 INSERT INTO service_number (number, match, service) VALUES ('491802555000', 'exact', 'acme_shared');
+
+-- At most two calls at once, for whoever wants to bound something: name it in a step that limits.
+INSERT INTO call_limit (call_limit, maximum_calls) VALUES ('two_calls', 2);
+INSERT INTO account_country (account, country_code) VALUES ('line_1', '49');
