@@ -9,3 +9,6 @@ type Ledger = ledger.Ledger
 func (s *Store) NewLedger() *Ledger {
 	return ledger.New(ledger.Config{Pool: s.pool, Engine: s.engine, Registry: s.metrics.registry, Log: s.log})
 }
+
+// Books reads what the ledger wrote; see package ledger.
+func (s *Store) Books() *ledger.Books { return ledger.NewBooks(s.pool) }

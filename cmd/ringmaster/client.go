@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/kolo/xmlrpc"
@@ -77,12 +78,29 @@ func (c *engineClient) end(ctx context.Context, end logic.EndEvent) (string, err
 		members[api.AnsweredAt] = end.AnsweredAt.UTC().Format(time.RFC3339Nano)
 	}
 	var reply struct {
-		CallID string `xmlrpc:"call_id"`
+		CallID  string `xmlrpc:"call_id"`
+		Charges []struct {
+			Account  string `xmlrpc:"account"`
+			Amount   string `xmlrpc:"amount"`
+			Currency string `xmlrpc:"currency"`
+			Tariff   string `xmlrpc:"tariff"`
+			Seconds  int    `xmlrpc:"seconds"`
+			Share    bool   `xmlrpc:"share"`
+		} `xmlrpc:"charges"`
 	}
 	if err := c.ask(ctx, api.MethodCallEnd, members, &reply); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("The engine has the record: SELECT * FROM cdr WHERE call_id = '%s'", reply.CallID), nil
+	var said strings.Builder
+	for _, charge := range reply.Charges {
+		if charge.Share {
+			fmt.Fprintf(&said, "Account %s is credited with %s %s.\n", charge.Account, charge.Amount, charge.Currency)
+			continue
+		}
+		fmt.Fprintf(&said, "Account %s pays %s %s for %d s by tariff %s.\n", charge.Account, charge.Amount, charge.Currency, charge.Seconds, charge.Tariff)
+	}
+	fmt.Fprintf(&said, "The engine has the record: SELECT * FROM cdr WHERE call_id = '%s'", reply.CallID)
+	return said.String(), nil
 }
 
 func wireResults(results []logic.Result) []map[string]any {
