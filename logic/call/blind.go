@@ -5,12 +5,12 @@ import (
 	"ringmaster/logic/tariff"
 )
 
-// blind writes a charge that the ledger does not know yet, with its terms.
+// blind writes a charge that the ledger does not know yet, with its terms. The name of the rate would be too long: the tariff's stands for it.
 func (e *encoder) blind(b *charging.Blind) {
 	e.integer(int64(b.Number))
 	e.integer(b.Granted)
 	t := &b.Terms
-	for _, text := range [...]string{t.Tariff, t.Rate, t.Number, t.Currency} {
+	for _, text := range [...]string{t.Tariff, t.Number, t.Currency} {
 		e.text(text)
 	}
 	e.integer(t.Maximum)
@@ -27,8 +27,9 @@ func (e *encoder) blind(b *charging.Blind) {
 }
 
 func (e *encoder) party(p *charging.Party) {
-	e.text(p.Account)
-	e.text(p.Number)
+	// One of the two is given.
+	e.boolean(p.Account != "")
+	e.text(p.Account + p.Number)
 	e.integer(p.Parts)
 }
 
@@ -37,9 +38,10 @@ func (d *decoder) blind() (b charging.Blind) {
 	b.Number = int(d.integer())
 	b.Granted = d.integer()
 	t := &b.Terms
-	for _, text := range [...]*string{&t.Tariff, &t.Rate, &t.Number, &t.Currency} {
+	for _, text := range [...]*string{&t.Tariff, &t.Number, &t.Currency} {
 		*text = d.text()
 	}
+	t.Rate = t.Tariff
 	t.Maximum = d.integer()
 	p := &t.Price
 	var rounding int64
@@ -56,5 +58,9 @@ func (d *decoder) blind() (b charging.Blind) {
 }
 
 func (d *decoder) party() charging.Party {
-	return charging.Party{Account: d.text(), Number: d.text(), Parts: d.integer()}
+	named, text, parts := d.boolean(), d.text(), d.integer()
+	if named {
+		return charging.Party{Account: text, Parts: parts}
+	}
+	return charging.Party{Number: text, Parts: parts}
 }

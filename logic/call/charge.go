@@ -22,13 +22,7 @@ func (c *Session) Facts() charging.Facts {
 // FinishedCharges are the call's earlier charges: when another one is asked for, their conversations are over.
 func (c *Session) FinishedCharges() (all []charging.Finished) {
 	for number := 1; number < c.Charge; number++ {
-		one := charging.Finished{Number: number}
-		for i := range c.Legs {
-			if c.Legs[i].Charge == number && c.Legs[i].Status == StatusAnswer {
-				one.Talk += c.Legs[i].TalkMilliseconds
-			}
-		}
-		all = append(all, one)
+		all = append(all, charging.Finished{Number: number, Talk: talkOf(c.Talk, number)})
 	}
 	return all
 }
@@ -38,11 +32,36 @@ func (c *Session) PaidSeconds() (seconds int64, bounded bool) {
 	if c.Granted == 0 {
 		return 0, false
 	}
-	talk := int64(0)
-	for i := range c.Legs {
-		if c.Legs[i].Charge == c.Payment && c.Legs[i].Status == StatusAnswer && c.Payment > 0 {
-			talk += c.Legs[i].TalkMilliseconds
+	return max(c.Granted-(talkOf(c.Talk, c.Payment)+999)/1000, 0), true
+}
+
+func talkOf(talk []charging.Finished, number int) int64 {
+	for i := range talk {
+		if talk[i].Number == number {
+			return talk[i].Talk
 		}
 	}
-	return max(c.Granted-(talk+999)/1000, 0), true
+	return 0
+}
+
+// appendTalk adds the conversations of results to what was talked by the charge that pays for them. Unlike legs none of it is ever forgotten.
+func appendTalk(talk []charging.Finished, targets []Target, results []Result, payment int) []charging.Finished {
+	for i := range results {
+		result := &results[i]
+		if payment == 0 || result.Op != OpConnect || result.Status != StatusAnswer || result.Target < 0 || result.Target >= len(targets) || result.Talk <= 0 {
+			continue
+		}
+		talk = addTalk(talk, payment, result.Talk.Milliseconds())
+	}
+	return talk
+}
+
+func addTalk(talk []charging.Finished, number int, milliseconds int64) []charging.Finished {
+	for i := range talk {
+		if talk[i].Number == number {
+			talk[i].Talk += milliseconds
+			return talk
+		}
+	}
+	return append(talk, charging.Finished{Number: number, Talk: milliseconds})
 }

@@ -3,6 +3,8 @@ package call
 import (
 	"encoding/binary"
 	"time"
+
+	"ringmaster/logic/charging"
 )
 
 // encoder writes a session as varints and counted texts. decoder reads the same in the same order.
@@ -90,6 +92,11 @@ func (e *encoder) session(c *Session) {
 		e.text(c.Targets[i].Trunk)
 		e.text(c.Targets[i].Number)
 		e.integer(int64(c.Targets[i].Timeout))
+	}
+	e.integer(int64(len(c.Talk)))
+	for i := range c.Talk {
+		e.integer(int64(c.Talk[i].Number))
+		e.integer(c.Talk[i].Talk)
 	}
 	e.integer(int64(len(c.Blind)))
 	for i := range c.Blind {
@@ -204,6 +211,9 @@ func (d *decoder) session(c *Session) {
 	}
 	for range d.count() {
 		c.Targets = append(c.Targets, Target{Trunk: d.text(), Number: d.text(), Timeout: int(d.integer())})
+	}
+	for range d.count() {
+		c.Talk = append(c.Talk, charging.Finished{Number: int(d.integer()), Talk: d.integer()})
 	}
 	for range d.count() {
 		c.Blind = append(c.Blind, d.blind())

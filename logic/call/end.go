@@ -31,29 +31,12 @@ func EndCall(call *Session, end EndEvent, now time.Time) CDR {
 // ClockSlack is how much longer than the engine saw the call a node may say that people talked.
 const ClockSlack = 2 * time.Second
 
-// finished adds up the conversations of the charges. No more is charged than the time that the engine knows of the call.
-func (c *Session) finished(legs []Leg, outcome Outcome, end EndEvent, now time.Time) (all []charging.Finished) {
-	add := func(number int, talk int64) {
-		if number == 0 || talk <= 0 {
-			return
-		}
-		for i := range all {
-			if all[i].Number == number {
-				all[i].Talk += talk
-				return
-			}
-		}
-		all = append(all, charging.Finished{Number: number, Talk: talk})
-	}
-	answered := false
-	for i := range legs {
-		if legs[i].Status == StatusAnswer {
-			answered = true
-			add(legs[i].Charge, legs[i].TalkMilliseconds)
-		}
-	}
-	if !answered && outcome == OutcomeAnswered {
-		add(c.Payment, end.Talk.Milliseconds()) // the agent is gone that knew of the leg
+// finished is what was talked, by the charge that pays for it. No more is charged than the time that the engine knows of the call.
+func (c *Session) finished(legs []Leg, outcome Outcome, end EndEvent, now time.Time) []charging.Finished {
+	all := appendTalk(slices.Clone(c.Talk), c.Targets, end.Results, c.Payment)
+	answered := slices.ContainsFunc(legs, func(leg Leg) bool { return leg.Status == StatusAnswer })
+	if !answered && outcome == OutcomeAnswered && c.Payment > 0 && end.Talk > 0 {
+		all = addTalk(all, c.Payment, end.Talk.Milliseconds()) // the agent is gone that knew of the leg
 	}
 	left := max(now.Sub(c.StartedAt)+ClockSlack, 0).Milliseconds()
 	for i := range all {

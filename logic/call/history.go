@@ -66,6 +66,7 @@ func (c *Session) LastCause() int {
 // AddLegs keeps what became of the targets of the connect under way. A node may tell of each target, or only of the last.
 func (c *Session) AddLegs(results []Result) {
 	c.Legs = appendLegs(c.Legs, c.Targets, results, c.Payment)
+	c.Talk = appendTalk(c.Talk, c.Targets, results, c.Payment)
 }
 
 // appendLegs appends a leg for each result of a connect to targets. Over MaxLegs the oldest leg that nobody answered is

@@ -13,13 +13,13 @@ const (
 	MaxTargets       = 8   // targets of one connect
 	MaxVariables     = 16  // variables of one call
 	MaxValueLength   = 256 // bytes of one variable, as of one table value
-	MaxVariableBytes = 768 // bytes of all variables of one call, names and values
+	MaxVariableBytes = 624 // bytes of all variables of one call, names and values
 	MaxRecords       = 4   // records of one call
 	MaxRecordLength  = 96  // bytes of one record's text
 	MaxLegs          = 10  // legs of one call that are kept
 	MaxDialStatus    = 32  // bytes of a leg's dial status
 	MaxPathLength    = 512 // bytes of the script path
-	MaxBlind         = 2   // charges of one call that were granted while the ledger was away
+	MaxBlind         = 1   // charges of one call that were granted while the ledger was away
 )
 
 // Session is the state of one call between two queries. It rides with the call as a signed token (Seal, Open)
@@ -52,18 +52,19 @@ type Session struct {
 	Continued  bool     // the call was given back to the node's dialplan
 	HungUp     bool     // a report said that the caller hung up
 
-	Charge  int              // number of the last charge, 0 before the first
-	Payment int              // the charge that pays for what is connected from now on; 0: nobody pays
-	Granted int64            // seconds of conversation that Payment is good for
-	Final   bool             // Payment cannot be extended
-	Tries   int              // secrets that were tried
-	Held    bool             // the ledger holds money or a place for the call, which its end releases
-	Blind   []charging.Blind // charges that were granted while the ledger was away: it does not know them yet
+	Charge  int                 // number of the last charge, 0 before the first
+	Payment int                 // the charge that pays for what is connected from now on; 0: nobody pays
+	Granted int64               // seconds of conversation that Payment is good for
+	Final   bool                // Payment cannot be extended
+	Tries   int                 // secrets that were tried
+	Talk    []charging.Finished // what was talked so far, by the charge that pays for it
+	Held    bool                // the ledger holds money or a place for the call, which its end releases
+	Blind   []charging.Blind    // charges that were granted while the ledger was away: it does not know them yet
 }
 
 // Reset makes the session that of no call, and keeps its memory for the next.
 func (c *Session) Reset() {
-	*c = Session{Variables: c.Variables[:0], Path: c.Path[:0], Legs: c.Legs[:0], Records: c.Records[:0], Targets: c.Targets[:0], Blind: c.Blind[:0]}
+	*c = Session{Variables: c.Variables[:0], Path: c.Path[:0], Legs: c.Legs[:0], Records: c.Records[:0], Targets: c.Targets[:0], Blind: c.Blind[:0], Talk: c.Talk[:0]}
 }
 
 // Variable is a named value of one call. Values are text; typed reading is compiled from the script.

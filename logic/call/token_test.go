@@ -15,6 +15,8 @@ import (
 	"pgregory.net/rapid"
 
 	"ringmaster/logic/call"
+	"ringmaster/logic/charging"
+	"ringmaster/logic/tariff"
 )
 
 var (
@@ -53,7 +55,12 @@ func session(t *rapid.T) *call.Session {
 		Service:      text(t, 63, "service"), Subscriber: text(t, 63, "subscriber"), Script: text(t, 63, "script"), Step: text(t, 63, "step"),
 		Language: text(t, 6, "language"), Attempt: integer("attempt", call.RedirectBudget), Release: integer("release", 127),
 		Answered: rapid.Bool().Draw(t, "answered"), Continued: rapid.Bool().Draw(t, "continued"), HungUp: rapid.Bool().Draw(t, "hung up"),
-		Path: []byte(text(t, call.MaxPathLength, "path")),
+		Path:   []byte(text(t, call.MaxPathLength, "path")),
+		Charge: integer("charge", 9), Payment: integer("payment", 9), Granted: rapid.Int64Range(0, 86_400).Draw(t, "granted"), Final: rapid.Bool().Draw(t, "final"),
+		Tries: integer("tries", 99), Held: rapid.Bool().Draw(t, "held"),
+	}
+	for range integer("blind", call.MaxBlind) {
+		c.Blind = append(c.Blind, blind(func(most int) string { return text(t, most, "blind") }, rapid.Int64Range(0, 1_000_000_000_000).Draw(t, "amount")))
 	}
 	for i := range integer("variables", call.MaxVariables) {
 		c.Set(fmt.Sprintf("v%d%s", i, strings.Repeat("_", integer("name", 20))), text(t, call.MaxValueLength, "value"))
@@ -71,6 +78,16 @@ func session(t *rapid.T) *call.Session {
 		c.AddRecord(call.Record{At: time.UnixMilli(1 + int64(integer("at", 1<<42))).UTC(), Kind: text(t, call.MaxNameLength, "kind"), Text: text(t, 200, "record")})
 	}
 	return c
+}
+
+// blind is a charge with all there can be of it.
+func blind(text func(most int) string, amount int64) charging.Blind {
+	party := charging.Party{Account: "a" + text(call.MaxNameLength-1), Parts: charging.Whole}
+	name := text(call.MaxNameLength)
+	return charging.Blind{Number: 9, Granted: 86_400, Terms: charging.Terms{Tariff: name, Rate: name, Number: text(33), Currency: "EUR", Maximum: 86_400,
+		Price: tariff.Rate{ConnectFee: amount, PricePerMinute: amount, FirstIncrement: 86_400, FurtherIncrement: 86_400, FreeSeconds: 86_400, MinimumCharge: amount, MaximumCharge: amount, MaximumSeconds: 86_400,
+			Rounding: tariff.RoundHalfEven, RoundingUnit: 1_000_000_000},
+		Payers: []charging.Party{party, party}, Credit: party}}
 }
 
 // TestTokenRoundTrip: whatever a session holds comes back, within the length that a dialplan and XML-RPC can carry. Only the history of a very
@@ -122,6 +139,9 @@ func TestTokenLengthAtAllLimits(t *testing.T) {
 	}
 	for range call.MaxRecords {
 		c.AddRecord(call.Record{At: now, Kind: x(call.MaxNameLength), Text: x(999)})
+	}
+	for range call.MaxBlind {
+		c.Blind = append(c.Blind, blind(x, 1_000_000_000_000))
 	}
 	k := keys(1 << 62)
 	if n := len(k.Seal(nil, c, expires)); n > call.MaxTokenLength {
