@@ -3,12 +3,13 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test e2e edits bench lint fuzz requirements
+.PHONY: help run build test e2e edits soak bench lint fuzz requirements
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 10s
 RUNFLAGS ?=
 BENCHFLAGS ?=
+SOAKFLAGS ?=
 
 help: ## Say what there is
 	@sed -nE 's/^([a-z0-9]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -28,6 +29,9 @@ e2e: ## Real calls: SIPp phones, a real Asterisk 22, agent, engines, Postgres (r
 
 edits: requirements ## 10,000 random edits at a serving engine with 100,000 golden answers; 50 cuts of the feed (some ten minutes)
 	go test ./store -run 'TestEditsNeverHurtACall|TestNoEditIsMissedInACut' -edits 10000 -cuts 50 -timeout 45m -v
+
+soak: requirements ## A day of 100,000 calls that cost money, on three engines, with 500 faults; the books against the truth; SOAKFLAGS for more
+	go test ./store/ledger -run TestADayOfCalls -timeout 120m -v -calls 100000 -faults 500 $(SOAKFLAGS)
 
 bench: build ## Engine against floor, codec, prefix match; BENCHFLAGS=-short for a quick round
 	go run ./e2e/bench $(BENCHFLAGS)

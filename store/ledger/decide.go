@@ -146,6 +146,9 @@ func (s *state) reserve(r *charging.Reserve, claim string, w *writes) (charging.
 	refused := func(reason charging.Reason) (charging.Answer, bool) {
 		return charging.Answer{State: charging.StateRefused, Reason: reason}, false
 	}
+	if s.ended[[2]string{r.Key.CallID, r.Key.Node}] {
+		return charging.Answer{}, false // asked before its end, and read after it
+	}
 	if known := s.reservations[r.Key]; len(known) > 0 {
 		switch first := &known[0]; {
 		case first.body != int64(r.Body):
@@ -270,7 +273,8 @@ const (
 	liveSQL = `INSERT INTO live_call (call_id, node, channel, trunk, caller, called, dialled, presentation, service, subscriber, script, revision, started_at)
 		SELECT call_id, node, channel, trunk, caller, called, dialled, presentation, service, subscriber, script, revision, started_at
 		FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, channel text, trunk text, caller text, called text, dialled text, presentation text, service text, subscriber text,
-			script text, revision bigint, started_at timestamptz) ON CONFLICT DO NOTHING`
+			script text, revision bigint, started_at timestamptz)
+		WHERE NOT EXISTS (SELECT FROM cdr c WHERE c.call_id = g.call_id AND c.node = g.node) ON CONFLICT DO NOTHING`
 	placeSQL = `INSERT INTO limit_place (call_limit, key, call_id, node, expires_at, claims)
 		SELECT call_limit, key, call_id, node, clock_timestamp() + make_interval(secs => expires), ARRAY[claim]
 		FROM jsonb_to_recordset($1::jsonb) AS g (call_limit text, key text, call_id text, node text, expires double precision, claim text) ON CONFLICT DO NOTHING`

@@ -114,6 +114,9 @@ func (l *Ledger) Reap(ctx context.Context, steady bool) error {
 	}
 	for _, sql := range []string{
 		"UPDATE node_status SET calls = '{}' WHERE calls <> '{}' AND last_seen < $1::timestamptz - interval '60 seconds'",
+		"DELETE FROM live_call l USING cdr c WHERE c.call_id = l.call_id AND c.node = l.node AND l.seen_at < $1::timestamptz", // noted while the call ended
+		"UPDATE limit_place p SET released_at = clock_timestamp() FROM cdr c WHERE c.call_id = p.call_id AND c.node = p.node AND p.released_at IS NULL AND p.taken_at < $1::timestamptz",
+		endedSQL,
 		expireSQL,
 		"UPDATE limit_place SET released_at = clock_timestamp() WHERE released_at IS NULL AND expires_at < $1::timestamptz",
 	} {
@@ -133,6 +136,14 @@ const expireSQL = `WITH locked AS MATERIALIZED (
 	expired AS (UPDATE reservation r SET state = 'expired', settled_at = clock_timestamp() FROM locked k WHERE r.account = k.account AND r.state = 'pending' AND r.expires_at < $1::timestamptz
 		RETURNING r.account, r.amount)
 	UPDATE account_balance b SET pending = b.pending - e.amount FROM (SELECT account, sum(amount) AS amount FROM expired GROUP BY account) AS e WHERE b.account = e.account`
+
+// endedSQL gives back what was granted to calls while they ended, by a transaction that was late.
+const endedSQL = `WITH locked AS MATERIALIZED (
+		SELECT b.account FROM account_balance b WHERE b.account IN (SELECT r.account FROM reservation r JOIN cdr c USING (call_id, node) WHERE r.state = 'pending' AND r.created_at < $1::timestamptz)
+		ORDER BY b.account FOR UPDATE),
+	voided AS (UPDATE reservation r SET state = 'voided', settled_at = clock_timestamp() FROM locked k, cdr c
+		WHERE r.account = k.account AND c.call_id = r.call_id AND c.node = r.node AND r.state = 'pending' RETURNING r.account, r.amount)
+	UPDATE account_balance b SET pending = b.pending - e.amount FROM (SELECT account, sum(amount) AS amount FROM voided GROUP BY account) AS e WHERE b.account = e.account`
 
 func scanLost(row pgx.CollectableRow) (lost lostCall, err error) {
 	c := &lost.CDR

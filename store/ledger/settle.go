@@ -243,7 +243,8 @@ type charge struct {
 	terms   *charging.Terms
 	granted int64
 	talk    int64
-	rows    []reservation // none: it was granted while the ledger was away
+	rows    []reservation
+	blind   bool // it was granted while the ledger was away
 }
 
 func chargesOf(s *state, cdr *call.CDR) (all []charge) {
@@ -256,7 +257,7 @@ func chargesOf(s *state, cdr *call.CDR) (all []charge) {
 		one := charge{number: number, talk: talk[number]}
 		for i := range cdr.Blind {
 			if cdr.Blind[i].Number == number {
-				one.terms, one.granted = &cdr.Blind[i].Terms, cdr.Blind[i].Granted
+				one.terms, one.granted, one.blind = &cdr.Blind[i].Terms, cdr.Blind[i].Granted, true
 			}
 		}
 		if rows := s.reservations[key]; one.terms == nil && len(rows) > 0 && rows[0].account != "" {
@@ -317,7 +318,7 @@ func (l *Ledger) settle(out *settlement, s *state, cdr *call.CDR) {
 			flags[flagExcess] = true
 			l.metrics.excess.Inc()
 		}
-		if len(c.rows) == 0 || c.rows[0].account == "" {
+		if c.blind {
 			flags[flagOutage] = true
 		}
 		booked = append(booked, l.book(&out.entries, s, row.CallID, row.Node, &c, cost.Seconds, "charge", cost.Parts, cost.Credit, flags)...)

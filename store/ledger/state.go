@@ -18,6 +18,7 @@ type state struct {
 	bound        map[string]bool     // accounts that may call only those
 	credit       map[string]int64    // credit limits, micro-units
 	reservations map[charging.Key][]reservation
+	ended        map[[2]string]bool // calls that have a CDR: by call id and node
 	limits       map[limitKey]*charging.LimitState
 	places       map[placeKey]bool // calls that have a place already
 	cards        map[string]card
@@ -144,7 +145,7 @@ func triesOf(s *charging.Secret) []tryKey {
 // read locks and reads what is wanted, in one round trip.
 func (w *wanted) read(ctx context.Context, tx pgx.Tx) (*state, error) {
 	s := &state{numbers: make(map[string]string), accounts: make(map[string]*charging.Account), countries: make(map[string][]string), bound: make(map[string]bool), credit: make(map[string]int64),
-		reservations: make(map[charging.Key][]reservation), limits: make(map[limitKey]*charging.LimitState), places: make(map[placeKey]bool), cards: make(map[string]card),
+		reservations: make(map[charging.Key][]reservation), ended: make(map[[2]string]bool), limits: make(map[limitKey]*charging.LimitState), places: make(map[placeKey]bool), cards: make(map[string]card),
 		tries: make(map[tryKey]int), budgets: make(map[string]int)}
 	b := &pgx.Batch{}
 	none := func(pgx.Rows) error { return nil }
@@ -179,6 +180,12 @@ func (w *wanted) read(ctx context.Context, tx pgx.Tx) (*state, error) {
 	}
 	if len(w.callIDs) > 0 {
 		each(reservationsSQL, s.scanReservation, w.callIDs, w.nodes)
+		each(thereSQL, func(rows pgx.Rows) error {
+			var k [2]string
+			err := rows.Scan(&k[0], &k[1], nil)
+			s.ended[k] = true
+			return err
+		}, w.callIDs, w.nodes)
 	}
 	if len(w.limitNames) > 0 {
 		each(lockLimitsSQL, none, w.limitNames, w.limitKeys)

@@ -1,0 +1,321 @@
+package ledger_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"ringmaster/logic/call"
+	"ringmaster/logic/charging"
+	"ringmaster/logic/tariff"
+	"ringmaster/store"
+	"ringmaster/store/ledger"
+	"ringmaster/store/storetest"
+)
+
+// The soak is this test at full length: make soak.
+var (
+	calls  = flag.Int("calls", 1000, "calls of TestADayOfCalls")
+	faults = flag.Int("faults", 10, "faults that happen to them")
+	seed   = flag.Uint64("seed", 0, "of the calls; 0: drawn")
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
+
+// day is a day of calls on a few engines and one Postgres, and what must come of it, kept in a ledger of its own: each call adds what it knows it did cost.
+type day struct {
+	dsn     string
+	proxies []*storetest.Proxy
+	mu      sync.RWMutex // held for writing while an engine is replaced
+	engines []*ledger.Ledger
+	stores  []*store.Store
+
+	truth   sync.Mutex
+	spent   map[string]int64 // by account, micro-units; negative: credited
+	funds   map[string]int64
+	blind   map[string]int64
+	granted atomic.Int64
+	refused atomic.Int64
+	unsure  atomic.Int64 // asks that nobody answered
+	blinded atomic.Int64
+	over    atomic.Int64
+}
+
+const payers = 40 // accounts that pay
+
+func newDay(t *testing.T, r *rand.Rand) *day {
+	d := &day{dsn: storetest.Database(t), spent: make(map[string]int64), funds: make(map[string]int64), blind: make(map[string]int64)}
+	conn := d.connect(t)
+	for i := range payers + 1 {
+		name := fmt.Sprint("a", i)
+		d.funds[name] = r.Int64N(40) * r.Int64N(10_000_000) // from nothing to four hundred euros
+		if _, err := conn.Exec(t.Context(), "INSERT INTO account (account, currency) VALUES ($1, 'EUR')", name); err != nil {
+			t.Fatal(err)
+		}
+		if d.funds[name] > 0 {
+			if _, err := conn.Exec(t.Context(), "INSERT INTO adjustment (account, amount, reason) VALUES ($1, $2::numeric, 'a day')", name, tariff.FormatAmount(d.funds[name])); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := conn.Exec(t.Context(), "INSERT INTO call_limit (call_limit, maximum_calls) VALUES ('few', 3)"); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		proxy := storetest.NewProxy(t, d.dsn)
+		d.proxies = append(d.proxies, proxy)
+		d.engines, d.stores = append(d.engines, nil), append(d.stores, nil)
+		d.start(t, len(d.proxies)-1)
+	}
+	t.Cleanup(func() {
+		for i := range d.engines {
+			d.engines[i].Close()
+			d.stores[i].Close()
+		}
+	})
+	return d
+}
+
+func (d *day) connect(t *testing.T) *pgx.Conn {
+	conn, err := pgx.Connect(t.Context(), d.dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	return conn
+}
+
+func (d *day) start(t *testing.T, i int) {
+	s, err := store.Open(context.Background(), store.Config{DSN: d.proxies[i].DSN(), Engine: fmt.Sprint("engine-", i)})
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	d.stores[i], d.engines[i] = s, s.NewLedger()
+}
+
+func (d *day) engine(r *rand.Rand) *ledger.Ledger {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.engines[r.IntN(len(d.engines))]
+}
+
+// fault does something bad and mends it again.
+func (d *day) fault(t *testing.T, r *rand.Rand, conn *pgx.Conn) string {
+	i := r.IntN(len(d.proxies))
+	pause := func() { time.Sleep(time.Duration(r.IntN(700)) * time.Millisecond) }
+	switch r.IntN(5) {
+	case 0:
+		d.proxies[i].Cut()
+		return "an engine's connections to Postgres are reset"
+	case 1:
+		d.proxies[i].Silence()
+		return "an engine's connections are half-open"
+	case 2:
+		d.proxies[i].Mute()
+		pause()
+		d.proxies[i].Heal()
+		d.proxies[i].Cut()
+		return "Postgres hears an engine, and is not heard"
+	case 3:
+		d.mu.Lock()
+		d.engines[i].Close()
+		d.stores[i].Close()
+		d.start(t, i)
+		d.mu.Unlock()
+		return "an engine ends and starts again"
+	}
+	if _, err := conn.Exec(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'ringmaster engine-%' AND random() < 0.5"); err != nil {
+		t.Error(err)
+	}
+	return "backends are killed"
+}
+
+// call lives one call, and adds to the truth what it did cost.
+func (d *day) call(t *testing.T, id string, r *rand.Rand) {
+	node := fmt.Sprint("node", r.IntN(3))
+	terms := charging.Terms{Tariff: "day", Rate: "day. (1)", Number: "4930", Currency: "EUR", Maximum: 3600, Price: tariff.Rate{ConnectFee: r.Int64N(2) * 50_000, PricePerMinute: r.Int64N(3_000_000),
+		FirstIncrement: 1 + r.Int64N(60), FurtherIncrement: 1 + r.Int64N(10), Rounding: tariff.Rounding(r.IntN(4)), RoundingUnit: 1 + r.Int64N(10_000)}}
+	terms.Payers = []charging.Party{{Account: fmt.Sprint("a", r.IntN(payers)), Parts: charging.Whole}}
+	if r.IntN(4) == 0 {
+		if other := fmt.Sprint("a", r.IntN(payers)); other != terms.Payers[0].Account {
+			terms.Payers[0].Parts = 1 + r.Int64N(charging.Whole-1)
+			terms.Payers = append(terms.Payers, charging.Party{Account: other, Parts: charging.Whole - terms.Payers[0].Parts})
+		}
+	}
+	if r.IntN(3) == 0 {
+		terms.Credit = charging.Party{Account: fmt.Sprint("a", payers), Parts: 1 + r.Int64N(charging.Whole)}
+	}
+	began := time.Now()
+	cdr := call.CDR{CallID: id, Node: node, Called: "4930", Outcome: call.OutcomeAnswered, StartedAt: began, EndedAt: began, Held: true}
+	facts := charging.Facts{Called: "4930", Presentation: "allowed", StartedAt: began.UnixMilli()}
+	if r.IntN(5) == 0 {
+		_, _ = d.ask(r, &charging.Ask{Kind: charging.KindLimit, Limit: charging.Limit{CallID: id, Node: node, Name: "few", Key: fmt.Sprint(r.IntN(4)), Rule: charging.LimitRule{MaximumCalls: 3}, Call: facts}})
+	}
+	for number := 1; number <= 1+r.IntN(5)/4; number++ {
+		ask := &charging.Ask{Kind: charging.KindReserve, Reserve: charging.Reserve{Key: charging.Key{CallID: id, Node: node, Number: number}, Body: 1, Terms: terms, Wanted: 1 + r.Int64N(600), Minimum: 1 + r.Int64N(10),
+			Call: facts, Finished: cdr.Finished}}
+		answer, err := d.ask(r, ask)
+		seconds := int64(0)
+		switch {
+		case err != nil && r.IntN(3) == 0: // the service allows it all the same
+			ask.Reserve.Blind, ask.Reserve.BlindCap = true, 500_000
+			d.truth.Lock()
+			answer = charging.GrantBlind(&ask.Reserve, d.blind)
+			d.truth.Unlock()
+			if answer.State == charging.StateBlind {
+				d.blinded.Add(1)
+				cdr.Blind = append(cdr.Blind, charging.Blind{Number: number, Granted: answer.Seconds, Terms: terms})
+				seconds = answer.Seconds
+			}
+		case err != nil:
+			d.unsure.Add(1)
+		case answer.State == charging.StateGranted:
+			d.granted.Add(1)
+			seconds = answer.Seconds
+		default:
+			d.refused.Add(1)
+		}
+		talk := int64(0)
+		if seconds > 0 && r.IntN(4) > 0 {
+			talk = 1 + r.Int64N(seconds*1000)
+			if r.IntN(3) == 0 {
+				talk = seconds*1000 + r.Int64N(900) // cut by the node
+			}
+		}
+		cost := terms.Settle(time.Duration(talk)*time.Millisecond, seconds)
+		d.truth.Lock()
+		for i, payer := range terms.Payers {
+			d.spent[payer.Account] += cost.Parts[i]
+		}
+		d.spent[terms.Credit.Account] -= cost.Credit
+		d.truth.Unlock()
+		cdr.Finished = append(cdr.Finished, charging.Finished{Number: number, Talk: talk})
+		if seconds == 0 {
+			break
+		}
+	}
+	time.Sleep(time.Duration(r.IntN(20)) * time.Millisecond)
+	// The node sends the end until an engine has it, and sometimes again.
+	for told := 0; told < 1+r.IntN(2); {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		if _, err := d.engine(r).End(ctx, cdr); err == nil {
+			told++
+		}
+		cancel()
+		if t.Context().Err() != nil {
+			return
+		}
+	}
+	d.over.Add(1)
+}
+
+// ask asks an engine within the budget; when nobody answers sometimes another one too, and sometimes both at once.
+func (d *day) ask(r *rand.Rand, ask *charging.Ask) (answer charging.Answer, err error) {
+	for try := range 2 {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(5+r.IntN(300))*time.Millisecond)
+		again := *ask
+		answer, err = d.engine(r).Ask(ctx, &again)
+		cancel()
+		if err == nil && answer.State != charging.StateUnavailable && (try == 1 || r.IntN(5) > 0) {
+			return answer, nil
+		}
+		if err == nil && answer.State == charging.StateUnavailable {
+			err = ledger.ErrAway
+		}
+		if r.IntN(2) == 0 {
+			return answer, err
+		}
+	}
+	return answer, err
+}
+
+// TestADayOfCalls lives many calls on three engines while bad things happen, and compares the books with the truth: every balance to the micro-unit, one CDR for each call, nothing held at the end, and no
+// invariant hurt.
+func TestADayOfCalls(t *testing.T) {
+	if *seed == 0 {
+		*seed = rand.Uint64()
+	}
+	t.Logf("seed %d", *seed)
+	r := rand.New(rand.NewPCG(*seed, 0))
+	d := newDay(t, r)
+	conn := d.connect(t)
+	var living sync.WaitGroup
+	var next atomic.Int64
+	for worker := range 24 {
+		living.Go(func() {
+			r := rand.New(rand.NewPCG(*seed, uint64(worker+1)))
+			for n := next.Add(1); n <= int64(*calls); n = next.Add(1) {
+				d.call(t, fmt.Sprint("day-", n), r)
+			}
+		})
+	}
+	happened := make(map[string]int)
+	every := int64(*calls / (*faults + 1))
+	for i := range *faults {
+		for d.over.Load() < every*int64(i+1) && next.Load() <= int64(*calls) {
+			time.Sleep(time.Millisecond)
+		}
+		happened[d.fault(t, r, conn)]++
+	}
+	living.Wait()
+	if err := d.engines[0].Reap(t.Context(), true); err != nil {
+		t.Error(err)
+	}
+	d.settle(t, conn)
+	t.Logf("%d calls: %d charges granted, %d refused, %d unanswered, %d granted blind; faults %v", d.over.Load(), d.granted.Load(), d.refused.Load(), d.unsure.Load(), d.blinded.Load(), happened)
+	if d.granted.Load() == 0 || d.refused.Load() == 0 {
+		t.Error("nothing was tried")
+	}
+}
+
+// settle compares the books with the truth.
+func (d *day) settle(t *testing.T, conn *pgx.Conn) {
+	t.Helper()
+	ask := func(sql string, into any) {
+		t.Helper()
+		if err := conn.QueryRow(t.Context(), sql).Scan(into); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	var n int
+	for ask("SELECT count(*) FROM reservation WHERE state = 'pending'", &n); n > 0; ask("SELECT count(*) FROM reservation WHERE state = 'pending'", &n) {
+		var why string
+		ask("SELECT string_agg(call_id, ', ') FROM (SELECT call_id FROM reservation r JOIN cdr USING (call_id, node) WHERE r.state = 'pending' LIMIT 5) AS x", &why)
+		t.Fatalf("%d reservations are pending though every call has ended: %s", n, why)
+	}
+	var wrong *string
+	if ask("SELECT string_agg(invariant || ' ' || subject || ': ' || detail, E'\n') FROM ledger_check", &wrong); wrong != nil {
+		t.Errorf("ledger_check: %s", *wrong)
+	}
+	if ask("SELECT count(*) FROM cdr", &n); n != *calls {
+		t.Errorf("%d CDRs of %d calls", n, *calls)
+	}
+	if ask("SELECT count(*) FROM limit_place WHERE released_at IS NULL", &n); n > 0 {
+		t.Errorf("%d places are taken", n)
+	}
+	if ask("SELECT count(*) FROM live_call", &n); n > 0 {
+		t.Errorf("%d calls are live", n)
+	}
+	rows, err := conn.Query(t.Context(), "SELECT account::text, (balance * 1000000)::bigint, (pending * 1000000)::bigint FROM account_balance")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var account string
+	var balance, pending int64
+	if _, err := pgx.ForEachRow(rows, []any{&account, &balance, &pending}, func() error {
+		if want := d.funds[account] - d.spent[account]; balance != want || pending != 0 {
+			t.Errorf("account %s has %s, and %s held; its calls leave %s of %s", account, tariff.FormatAmount(balance), tariff.FormatAmount(pending), tariff.FormatAmount(want), tariff.FormatAmount(d.funds[account]))
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
