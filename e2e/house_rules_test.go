@@ -39,7 +39,7 @@ var charters = map[string]charter{
 	"logic/tariff":     {standard: pureStandard},
 	// Mistakes in rows that can be used, and what recorded calls would come to: for `ringmaster check` and `ringmaster replay`.
 	"logic/lint":   {standard: pureStandard, own: []string{"logic/call", "logic/rows"}},
-	"logic/replay": {standard: pureStandard, own: []string{"logic", "logic/transcript"}},
+	"logic/replay": {standard: pureStandard, own: []string{"logic", "logic/charging", "logic/tariff", "logic/transcript"}},
 	"rpc/wire":     {standard: anyStandard},
 	"rpc/api":      {},
 	"rpc/endpoint": {standard: anyStandard},

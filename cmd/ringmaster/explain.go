@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ringmaster/logic"
+	"ringmaster/logic/charging"
 	"ringmaster/logic/transcript"
 )
 
@@ -106,14 +107,20 @@ func explain(snapshot *logic.Snapshot, call logic.Session, at time.Time) explana
 	return result
 }
 
-// decide steps a call, answering what Step asks for.
+// decide steps a call, answering what Step asks for: circular distributions as turn says, and the ledger as if all had money and there were room.
 func decide(snapshot *logic.Snapshot, call *logic.Session, event logic.Event, now time.Time, outcome *logic.Outcome, turn func(name string) uint64) {
 	snapshot.Step(call, event, now, outcome)
 	for range logic.StepBudget {
 		if outcome.Ask.Kind == logic.AskNothing {
 			return
 		}
-		snapshot.Step(call, logic.Event{Kind: logic.EventAnswer, Turn: turn(outcome.Ask.Name)}, now, outcome)
+		answer := logic.Event{Kind: logic.EventAnswer}
+		if outcome.Ask.Kind == logic.AskLedger {
+			answer.Answer = charging.Suppose(outcome.Ask.Ledger)
+		} else {
+			answer.Turn = turn(outcome.Ask.Name)
+		}
+		snapshot.Step(call, answer, now, outcome)
 	}
 }
 

@@ -152,6 +152,8 @@ func kindWords(kind replay.Kind) string {
 		return "goes elsewhere"
 	case replay.Outcome:
 		return "ends otherwise"
+	case replay.Cost:
+		return "costs otherwise"
 	}
 	return "is treated otherwise"
 }
@@ -160,6 +162,9 @@ func printRoute(w io.Writer, side string, route *replay.Route) {
 	end := route.Outcome
 	if route.Unknown != "" {
 		end = "then unknown: " + route.Unknown
+	}
+	for _, cost := range route.Cost {
+		end += ", " + cost
 	}
 	fmt.Fprintf(w, "  %s: %s → %s\n", side, strings.Join(route.Instructions, " → "), end)
 	for _, decision := range route.Decisions {

@@ -1,4 +1,4 @@
-// Package replay walks recorded calls through two configurations and says which of them would go elsewhere.
+// Package replay walks recorded calls through two configurations and says which of them would go elsewhere, or cost otherwise.
 //
 // A call is stepped by the code that decides calls, with the caller, number, trunk, time and id of its CDR. What its legs came to is taken
 // from the CDR as long as the same targets are tried; where a target was not tried then, nobody knows what would become of the call, and the walk
@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"ringmaster/logic"
+	"ringmaster/logic/charging"
+	"ringmaster/logic/tariff"
 	"ringmaster/logic/transcript"
 )
 
@@ -27,6 +29,7 @@ type Route struct {
 	Targets      []string         `json:"targets"`           // number@trunk, those of all connects in order
 	Instructions []string         `json:"instructions"`      // what the node is told
 	Outcome      string           `json:"outcome,omitempty"` // as in a CDR; empty: not known
+	Cost         []string         `json:"cost,omitempty"`    // by charge: what it would cost, and by which tariff
 	Unknown      string           `json:"unknown,omitempty"` // why it is not known how the call goes on
 	Decisions    []logic.Decision `json:"decisions,omitempty"`
 }
@@ -68,8 +71,9 @@ type walk struct {
 	now      time.Time
 	call     logic.Session
 	outcome  logic.Outcome
-	used     []bool         // legs of the CDR that were met on the way
-	visits   map[string]int // by step that collects
+	used     []bool           // legs of the CDR that were met on the way
+	visits   map[string]int   // by step that collects
+	charges  []charging.Blind // what the call is charged by, as far as it came
 	route    Route
 }
 
@@ -89,6 +93,7 @@ func (w *walk) run() {
 		if w.call.Step == "" {
 			cdr := logic.EndCall(&w.call, logic.EndEvent{Cause: w.cdr.Cause, EndedAt: w.now}, w.now)
 			w.route.Outcome = string(cdr.Outcome)
+			w.cost()
 			return
 		}
 		results, unknown := w.results()
@@ -110,12 +115,50 @@ func (w *walk) step(event logic.Event) bool {
 			return true
 		case logic.AskTurn:
 			w.turn()
+		case logic.AskLedger:
+			w.ledger(w.outcome.Ask.Ledger)
 		default:
 			w.route.Unknown = fmt.Sprintf("step %s asks for what a replay cannot know", w.call.Step)
 			return false
 		}
 	}
 	return true
+}
+
+// ledger answers as the ledger did then, as far as the path of the CDR tells; otherwise as if all had money and there were room.
+func (w *walk) ledger(ask *charging.Ask) {
+	answer := charging.Suppose(ask)
+	if exit := w.exit(w.call.Step); exit == "refused" || exit == "wrong" || exit == "locked" {
+		answer = charging.Answer{State: charging.StateRefused, Reason: charging.ReasonNoMoney}
+	}
+	if ask.Kind == charging.KindReserve && answer.State == charging.StateGranted {
+		w.charges = append(w.charges, charging.Blind{Number: ask.Reserve.Key.Number, Granted: answer.Seconds, Terms: ask.Reserve.Terms})
+	}
+	w.snapshot.Step(&w.call, logic.Event{Kind: logic.EventAnswer, Answer: answer}, w.now, &w.outcome)
+}
+
+// exit is the exit by which the call left a step for the first time, as far as the path of the CDR tells.
+func (w *walk) exit(step string) string {
+	for word := range strings.FieldsSeq(w.cdr.Path) {
+		if exit, ok := strings.CutPrefix(word, step+":"); ok {
+			return exit
+		}
+	}
+	return ""
+}
+
+// cost works out what the call costs here, conversation by conversation.
+func (w *walk) cost() {
+	for i := range w.charges {
+		c := &w.charges[i]
+		for _, talked := range w.call.Talk {
+			if talked.Number != c.Number {
+				continue
+			}
+			cost := c.Terms.Settle(time.Duration(talked.Talk)*time.Millisecond, c.Granted)
+			w.route.Cost = append(w.route.Cost, fmt.Sprintf("%s %s for %d s by %s", tariff.FormatAmount(cost.Amount), c.Terms.Currency, cost.Seconds, c.Terms.Rate))
+		}
+	}
 }
 
 // turn answers for a circular distribution: with the turn that leads to the next target that was really tried, if one does.

@@ -216,3 +216,33 @@ func BenchmarkAdd(b *testing.B) {
 		r.Add(cdr)
 	}
 }
+
+// TestCost: the same way at another price is a difference, and what was refused then is refused again.
+func TestCost(t *testing.T) {
+	dearer := func(r *logic.Rows) {
+		for i := range r.TariffRates {
+			if r.TariffRates[i].Tariff == "reverse" && r.TariffRates[i].Prefix == "4930" {
+				r.TariffRates[i].PricePerMinute *= 2
+			}
+		}
+	}
+	paid := call("08005550800", logic.CallAnswered, "hours:true rate:granted", "4930200110:answer")
+	paid.Legs[0].TalkMilliseconds = 59_001
+	sides := [2]replay.Side{{Snapshot: compile(t, "", nil)}, {Snapshot: compile(t, "", dearer)}}
+	before, after := sides[0].Walk(paid, false), sides[1].Walk(paid, false)
+	if got := replay.Compare(&before, &after); got != replay.Cost || len(before.Cost) != 1 || !strings.HasPrefix(before.Cost[0], "0.03 EUR for 60 s") || !strings.HasPrefix(after.Cost[0], "0.06 EUR for 60 s") {
+		t.Errorf("%q: %v, then %v", got, before, after)
+	}
+	if before, same := sides[0].Walk(paid, false), sides[0].Walk(paid, true); replay.Compare(&before, &same) != replay.Same {
+		t.Errorf("%v, then %v", before, same)
+	}
+	paid.Caller = "49891112222" // rated by another prefix
+	before, after = sides[0].Walk(paid, false), sides[1].Walk(paid, false)
+	if got := replay.Compare(&before, &after); got != replay.Same || len(before.Cost) != 1 {
+		t.Errorf("%q: %v", got, before)
+	}
+	refused := call("08005550800", logic.CallReleased, "hours:true rate:refused")
+	if route := sides[0].Walk(refused, false); route.Outcome != "released" || len(route.Cost) > 0 {
+		t.Errorf("%v", route)
+	}
+}

@@ -19,6 +19,7 @@ const (
 	Service   Kind = "service"   // another service, or none, answers for the number
 	Target    Kind = "target"    // other targets, or the same in another order
 	Outcome   Kind = "outcome"   // the same targets and another end
+	Cost      Kind = "cost"      // the same way at another price
 	Treatment Kind = "treatment" // only what the caller hears, or how long it rings
 )
 
@@ -31,6 +32,8 @@ func Compare(a, b *Route) Kind {
 		return Target
 	case a.Unknown == "" && b.Unknown == "" && a.Outcome != b.Outcome:
 		return Outcome
+	case a.Unknown == "" && b.Unknown == "" && !slices.Equal(a.Cost, b.Cost):
+		return Cost
 	case differ(a.Instructions, b.Instructions, a.Unknown != "", b.Unknown != ""):
 		return Treatment
 	}
@@ -68,7 +71,7 @@ type Tally struct {
 	Calls     int    `json:"calls"`
 	Same      int    `json:"same"`
 	Elsewhere int    `json:"elsewhere"` // another service or other targets
-	Otherwise int    `json:"otherwise"` // another end, or other treatment
+	Otherwise int    `json:"otherwise"` // another end, another price, or other treatment
 	Unknown   int    `json:"unknown"`   // of those that are the same: known to be so only to a point
 }
 
