@@ -81,6 +81,7 @@ func Check(r *rows.Rows, normalise Normalise, now time.Time) []Finding {
 	l.lists()
 	l.distributions()
 	l.services()
+	l.tariffs()
 	l.unused()
 	l.loops()
 	return l.finish()

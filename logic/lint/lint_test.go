@@ -141,6 +141,15 @@ INSERT INTO calendar_window (calendar, weekdays, opens_at, closes_at, valid_from
 		{"every weekday, by a night", windows("1111110 20:00 08:00"), "closed_weekday", nil},
 		{"never open", calendar, "never_open", []string{"warning: calendar c|never open"}},
 		{"open by a holiday", calendar + "INSERT INTO calendar_holiday (calendar, holiday, name, opens_at, closes_at) VALUES ('c', '2027-01-01', 'x', '08:00', '12:00');", "never_open", nil},
+		{"tariff without rates", "INSERT INTO tariff (tariff, currency) VALUES ('empty', 'EUR');", "no_rates", []string{"warning: tariff empty|it has no rates"}},
+		{"expired rate", "INSERT INTO tariff_rate (tariff, prefix, price_per_minute, valid_to) VALUES ('card', '44', 0.1, '2020-01-01');", "expired_rate", []string{"note: tariff_rate card.44|it held until 2020-01-01"}},
+		{"unused tariff", "INSERT INTO tariff (tariff, currency) VALUES ('idle', 'EUR'); INSERT INTO tariff_rate (tariff, prefix, price_per_minute) VALUES ('idle', '', 1);", "unused",
+			[]string{"note: tariff idle|no service names it"}},
+		{"number without a price", `INSERT INTO tariff (tariff, currency) VALUES ('abroad', 'EUR');
+INSERT INTO tariff_rate (tariff, prefix, price_per_minute) VALUES ('abroad', '33', 1), ('abroad', '4988', 1);
+INSERT INTO service (service, subscriber, script) VALUES ('advice', 'acme', 'premium_rate');
+INSERT INTO service_parameter (service, parameter, value) VALUES ('advice', 'hours', 'always'), ('advice', 'tariff', 'abroad'), ('advice', 'provider', 'acme'), ('advice', 'destination', '4930@office'), ('advice', 'price_prompt', 'price');
+INSERT INTO service_number (number, service) VALUES ('499009', 'advice'), ('498811', 'advice');`, "no_price", []string{"warning: service_number 499009|tariff abroad has no rate"}},
 		{"past holiday", "INSERT INTO calendar_holiday (calendar, holiday, name) VALUES ('always', '2026-11-20', 'x');", "past_holiday", []string{"note: calendar_holiday always.x|2026-11-20"}},
 		{"yearly holiday", "INSERT INTO calendar_holiday (calendar, holiday, name, yearly) VALUES ('always', '2020-11-20', 'x', true);", "past_holiday", nil},
 		{"leap day", "INSERT INTO calendar_holiday (calendar, holiday, name, yearly) VALUES ('always', '2028-02-29', 'x', true);", "leap_day", []string{"warning: calendar_holiday always.x|leap"}},
