@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test e2e edits soak bench lint fuzz requirements
+.PHONY: help run build test e2e edits soak mutations bench lint fuzz requirements
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 10s
@@ -32,6 +32,9 @@ edits: requirements ## 10,000 random edits at a serving engine with 100,000 gold
 
 soak: requirements ## A day of 100,000 calls that cost money, on three engines, with 500 faults; the books against the truth; SOAKFLAGS for more
 	go test ./store/ledger -run TestADayOfCalls -timeout 120m -v -calls 100000 -faults 500 $(SOAKFLAGS)
+
+mutations: requirements ## Plant bugs in the ledger, one at a time, and say which test catches each
+	go run ./e2e/mutations
 
 bench: build ## Engine against floor, codec, prefix match; BENCHFLAGS=-short for a quick round
 	go run ./e2e/bench $(BENCHFLAGS)

@@ -1,0 +1,114 @@
+// Command mutations plants bugs in the ledger, one at a time, and says which test catches each: `make mutations`.
+//
+// A bug is planted by an overlay of the build (go test -overlay): no file of the tree is changed. It fails when a bug is not caught, or cannot be planted because the code that it
+// changes has changed.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// mutation is a bug: in file, old becomes new, and tests must fail.
+type mutation struct {
+	bug      string
+	file     string
+	old, new string
+	tests    string // of package store, as go test -run takes them
+}
+
+var mutations = []mutation{
+	{"the same charge asked for again is reserved again", "store/ledger/decide.go", "known := s.reservations[r.Key]; len(known) > 0", "known := s.reservations[r.Key]; false && len(known) > 0", "TestACallIsReserved"},
+	{"what calls hold is not counted as spent", "store/ledger/state.go", "balance + credit - pending", "balance + credit", "TestNothingIsSpentTwice"},
+	{"accounts are not locked", "store/ledger/state.go", "ORDER BY b.account FOR UPDATE OF b", "ORDER BY b.account", "TestNothingIsSpentTwice"},
+	{"a charge is posted without looking whether it is pending", "store/ledger/settle.go", `if r.state != "pending" {`, `if false {`, "TestWhatIsGrantedTooLate|TestEndOfACallThatWasGivenBack"},
+	{"an end that is told twice is debited twice", "store/ledger/settle.go", "reference text) JOIN stored USING (call_id, node)\n\tRETURNING account, amount\n), settled", "reference text)\n\tRETURNING account, amount\n), settled", "TestACallIsReserved"},
+	{"the end of a call leaks its place in a limit", "store/ledger/settle.go", "SET released_at = clock_timestamp() FROM stored s WHERE", "SET released_at = clock_timestamp() FROM stored s WHERE false AND", "TestLimits"},
+	{"what is given back stays pending", "store/ledger/decide.go", "SET pending = b.pending - v.amount", "SET pending = b.pending - 0 * v.amount", "TestWhatIsGrantedTooLate"},
+	{"what nobody was told of is not given back", "store/ledger/ask.go", "if err != nil || !told && p.took {", "if false {", "TestWhatIsGrantedTooLate"},
+	{"an earlier conversation goes on holding all that was granted", "store/ledger/decide.go", "account.Available += r.amount - part", "account.Available += 0 * (r.amount - part)", "TestAFollowOnCall"},
+	{"each payer of a split pays the whole", "store/ledger/settle.go", "line(payer, parts[i], false)", "line(payer, parts[0]+parts[1], false)", "TestASplit"},
+	{"a cut that is some milliseconds late costs another second", "logic/charging/terms.go", "if talk <= time.Duration(granted)*time.Second+Overrun {", "if talk <= time.Duration(granted)*time.Second {", "TestNothingIsSpentTwice"},
+	{"a late real end is corrected each time it is told", "store/ledger/settle.go", "reference text) JOIN stored USING (call_id, node)\n\tRETURNING account, amount\n)\nUPDATE", "reference text)\n\tRETURNING account, amount\n)\nUPDATE", "TestALostNode"},
+	{"wrong PINs are not counted", "store/ledger/decide.go", "s.tries[key] >= budget", "false && s.tries[key] >= budget", "TestPINs"},
+	{"a lost node's calls are closed just after an outage", "store/ledger/reap.go", "\tif !steady {\n\t\treturn nil\n\t}\n", "", "TestALostNode"},
+}
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "mutations:", err)
+		os.Exit(1)
+	}
+}
+
+var failedTest = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
+
+func run() error {
+	folder, err := os.MkdirTemp("", "rm-mutations-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	missed := 0
+	for i, m := range mutations {
+		caught, err := m.catch(folder)
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.bug, err)
+		}
+		if caught == "" {
+			missed++
+			caught = "NOBODY"
+		}
+		fmt.Printf("%2d %-70s caught by %s\n", i+1, m.bug, caught)
+	}
+	if missed > 0 {
+		return fmt.Errorf("%d of %d bugs are not caught", missed, len(mutations))
+	}
+	return nil
+}
+
+// catch plants the bug and returns the tests that fail; none when it is not caught.
+func (m *mutation) catch(folder string) (caught string, err error) {
+	text, err := os.ReadFile(m.file)
+	if err != nil {
+		return "", err
+	}
+	if n := strings.Count(string(text), m.old); n != 1 {
+		return "", fmt.Errorf("%s has the code %d times that the bug changes: mend the mutation", m.file, n)
+	}
+	source, err := filepath.Abs(m.file)
+	if err != nil {
+		return "", err
+	}
+	changed, overlay := filepath.Join(folder, "changed.go"), filepath.Join(folder, "overlay.json")
+	if err := os.WriteFile(changed, []byte(strings.Replace(string(text), m.old, m.new, 1)), 0o600); err != nil {
+		return "", err
+	}
+	list, err := json.Marshal(map[string]map[string]string{"Replace": {source: changed}})
+	if err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(overlay, list, 0o600); err != nil {
+		return "", err
+	}
+	out, err := exec.Command("go", "test", "-overlay", overlay, "-count=1", "-timeout", "3m", "./store", "-run", m.tests).CombinedOutput()
+	if err == nil {
+		return "", nil
+	}
+	if strings.Contains(string(out), "[build failed]") {
+		return "", fmt.Errorf("it does not build: %s", out)
+	}
+	var names []string
+	for _, found := range failedTest.FindAllStringSubmatch(string(out), -1) {
+		names = append(names, found[1])
+	}
+	if len(names) == 0 {
+		return "", fmt.Errorf("the tests did not run: %s", out)
+	}
+	return strings.Join(names, ", "), nil
+}
