@@ -34,6 +34,9 @@ const (
 	cardNumber    = "01801000000"
 )
 
+// balanceSaid is longer than it takes to say a balance, and shorter than anybody waits for digits.
+const balanceSaid = 4500 * time.Millisecond
+
 // payer gives the caller's number an account with so much money.
 func (s *stack) payer(t testing.TB, e164, money string) (account string) {
 	t.Helper()
@@ -139,7 +142,7 @@ func TestMoney(t *testing.T) {
 				number := fmt.Sprintf("77000%d", f)
 				account := s.card(t, number, "0.02")
 				// After the cut the caller is asked for another number, and has no money for it.
-				s.dial(t, face, dial{From: from, To: cardNumber, Ends: endsCaller, Wait: 9 * time.Second, Digits: []string{number + "#", "2580#", "030123456#"}, Pause: 2 * time.Second}).over(t)
+				s.dial(t, face, dial{From: from, To: cardNumber, Ends: endsCaller, Wait: 9 * time.Second, Digits: []string{number + "#", "2580#", "030123456#"}, Pause: balanceSaid}).over(t)
 				c := s.cdr(t, e164, 10*time.Second)
 				if len(c.Legs) != 1 || c.Legs[0].Number != "4930123456" {
 					t.Fatalf("%v", c)
@@ -156,6 +159,9 @@ func TestMoney(t *testing.T) {
 					d := dial{From: from, To: cardNumber, Ends: endsCaller, Wait: time.Duration(300+rand.IntN(900)) * time.Millisecond, Pause: 2 * time.Second}
 					all := []string{number + "#", "2580#", "030123456#"}
 					d.Digits = all[:min(point/2, 3)]
+					if len(d.Digits) == 3 {
+						d.Pause = balanceSaid
+					}
 					if point >= 7 {
 						d.Wait += time.Duration(point-6) * time.Second // in conversation
 					}

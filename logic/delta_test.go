@@ -50,6 +50,9 @@ func deltaOf(all *logic.Rows, t logic.Touched) *logic.Delta {
 	})
 	r.Distributions = pick(all.Distributions, func(x logic.DistributionRow) bool { return has(t.Distributions, x.Distribution) })
 	r.Branches = pick(all.Branches, func(x logic.BranchRow) bool { return has(t.Distributions, x.Distribution) })
+	r.Tariffs = pick(all.Tariffs, func(x logic.TariffRow) bool { return has(t.Tariffs, x.Tariff) })
+	r.TariffRates = pick(all.TariffRates, func(x logic.TariffRateRow) bool { return has(t.Tariffs, x.Tariff) })
+	r.CallLimits = pick(all.CallLimits, func(x logic.CallLimitRow) bool { return has(t.CallLimits, x.CallLimit) })
 	r.Scripts = pick(all.Scripts, func(x logic.ScriptRow) bool { return has(t.Scripts, x.Script) })
 	r.ScriptParameters = pick(all.ScriptParameters, func(x logic.ScriptParameterRow) bool { return has(t.Scripts, x.Script) })
 	r.Steps = pick(all.Steps, func(x logic.StepRow) bool { return has(t.Scripts, x.Script) })
@@ -67,7 +70,7 @@ func join(a, b logic.Touched) logic.Touched {
 	return logic.Touched{
 		Small: a.Small || b.Small, Nodes: a.Nodes || b.Nodes, Calendars: slices.Concat(a.Calendars, b.Calendars),
 		ScreeningLists: slices.Concat(a.ScreeningLists, b.ScreeningLists), TranslationTables: slices.Concat(a.TranslationTables, b.TranslationTables),
-		Distributions: slices.Concat(a.Distributions, b.Distributions), Scripts: slices.Concat(a.Scripts, b.Scripts),
+		Distributions: slices.Concat(a.Distributions, b.Distributions), Tariffs: slices.Concat(a.Tariffs, b.Tariffs), CallLimits: slices.Concat(a.CallLimits, b.CallLimits), Scripts: slices.Concat(a.Scripts, b.Scripts),
 		Services: slices.Concat(a.Services, b.Services), ScreeningEntries: slices.Concat(a.ScreeningEntries, b.ScreeningEntries),
 		Translations: slices.Concat(a.Translations, b.Translations), Numbers: slices.Concat(a.Numbers, b.Numbers),
 	}
@@ -192,6 +195,17 @@ var edits = map[string]func(t *rapid.T, r *logic.Rows) logic.Touched{
 		r.Trunks = slices.Compact(r.Trunks)
 		return logic.Touched{Small: true}
 	},
+	"tariff": func(t *rapid.T, r *logic.Rows) logic.Touched {
+		r.Tariffs, r.TariffRates = slices.Clone(r.Tariffs), slices.Clone(r.TariffRates)
+		i := rapid.IntRange(0, len(r.TariffRates)-1).Draw(t, "rate")
+		r.TariffRates[i].PricePerMinute = rapid.Int64Range(-1, 1_000_000).Draw(t, "price")
+		r.TariffRates[i].Calendar = rapid.SampledFrom([]string{"", "night", "office_hours", "nowhere"}).Draw(t, "calendar")
+		return logic.Touched{Tariffs: []string{r.TariffRates[i].Tariff}}
+	},
+	"limit": func(t *rapid.T, r *logic.Rows) logic.Touched {
+		r.CallLimits = []logic.CallLimitRow{{CallLimit: "two_calls", MaximumCalls: rapid.Int64Range(1, 5).Draw(t, "calls")}}
+		return logic.Touched{CallLimits: []string{"two_calls"}}
+	},
 	"node": func(t *rapid.T, r *logic.Rows) logic.Touched {
 		name := rapid.SampledFrom([]string{"node-1", "node-2"}).Draw(t, "node")
 		put(&r.Nodes, logic.NodeRow{Node: name, CertificateName: rapid.SampledFrom([]string{"", "one"}).Draw(t, "certificate"), Capacity: rapid.IntRange(1, 9).Draw(t, "capacity")},
@@ -217,7 +231,7 @@ func answers(s *logic.Snapshot) string {
 		node, known := s.Node(name)
 		fmt.Fprintln(&all, node, known)
 	}
-	for _, called := range []string{"08001234567", "08002222222", "08003333333", "08009", "09005550100", "+33"} {
+	for _, called := range []string{"08001234567", "08002222222", "08003333333", "08009", "09005550100", "+33", "09001555000", "08005550800", "01802555000"} {
 		for _, caller := range []string{"+49301", "+49891", "+331", ""} {
 			call := &logic.Session{CallID: "c" + caller, Node: "node", Caller: caller, Called: called, StartedAt: monday}
 			out := logic.Outcome{Trace: &logic.Trace{}}
