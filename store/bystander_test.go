@@ -21,6 +21,7 @@ const bystanderSecret = "stands by and asks"
 func bystanders(t *testing.T, dsn string, numbers int) {
 	t.Helper()
 	mustExec(t, dsn, fmt.Sprintf(`BEGIN;
+		INSERT INTO area_prefix SELECT '33' || i, 'france' FROM generate_series(100, 199) AS i; -- enough to be held when they are changed all at once
 		INSERT INTO script VALUES ('bystander', 'begin');
 		INSERT INTO script_parameter VALUES ('bystander', 'hours', 'calendar'), ('bystander', 'blocked', 'screening_list'), ('bystander', 'offices', 'translation_table'),
 			('bystander', 'spread', 'distribution'), ('bystander', 'second_office', 'target'), ('bystander', 'ring_seconds', 'integer');
