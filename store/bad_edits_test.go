@@ -74,6 +74,7 @@ var badEdits = []kindOfEdit{
 	bad("type changed under the services", "would be of type trunk", "UPDATE script_parameter SET type = 'trunk' WHERE script = 'freephone' AND parameter = 'hours'"),
 	bad("parameter deleted under the services", "is in use", "DELETE FROM script_parameter WHERE script = 'freephone' AND parameter = 'hours'"),
 	bad("parameter required too late", "lacks: colour", "INSERT INTO script_parameter VALUES ('freephone', 'colour', 'text')"),
+	bad("default that fits no type", "is not a whole number", "UPDATE script_parameter SET default_value = 'soon' WHERE parameter = 'ring_seconds' AND script = 'freephone'"),
 	bad("no weekday", "at_least_one_weekday_is_1", "UPDATE calendar_window SET weekdays = '0000000' WHERE calendar = 'office_hours'"),
 	bad("weekdays in words", "weekdays_are_seven_of_0_and_1", "UPDATE calendar_window SET weekdays = 'Mon-Fri' WHERE calendar = 'office_hours'"),
 	bad("25 o'clock", "out of range: \"25:00\"", "UPDATE calendar_window SET opens_at = '25:00' WHERE calendar = 'office_hours'"),
@@ -142,7 +143,6 @@ var absurdEdits = []kindOfEdit{
 	good("code of another alphabet", sql("INSERT INTO screening_entry SELECT screening_list, '٤٧١١🔑' FROM screening_list WHERE screening_list = 'citybank_codes' AND match = 'exact' ON CONFLICT DO NOTHING")),
 	good("service that calls itself", sql("UPDATE service_parameter SET value = '08002222222@pstn' WHERE parameter = 'second_office' AND service = 'acme_hotline'")),
 	good("steps in a ring with an announcement", sql("UPDATE step_exit SET next_step = 'closed' WHERE script = 'freephone' AND step = 'closed'")),
-	good("default that fits no type", sql("UPDATE script_parameter SET default_value = 'soon' WHERE parameter = 'ring_seconds' AND script = 'freephone'")),
 	good("seconds of a lifetime", sql("INSERT INTO service_parameter SELECT service, 'ring_seconds', '999999999999999999' FROM service WHERE service = 'acme_hotline' AND script = 'freephone' ON CONFLICT (service, parameter) DO UPDATE SET value = excluded.value")),
 	good("unused list of many rows", sql("INSERT INTO screening_list VALUES ('long') ON CONFLICT DO NOTHING; INSERT INTO screening_entry SELECT 'long', i::text FROM generate_series(1, 5000) AS i ON CONFLICT DO NOTHING")),
 	{name: "parameter of any calendar", fate: isEither, says: "does not exist", sql: func(r *rand.Rand) string {

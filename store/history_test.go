@@ -309,3 +309,54 @@ func TestMatchIsChangedOnlyWhenTheKeysFit(t *testing.T) {
 	}
 	mustExec(t, dsn, `BEGIN; UPDATE translation_table SET match = 'prefix'; DELETE FROM translation WHERE key = 'berlin'; COMMIT`)
 }
+
+// What is old goes when the owner says so, and what a rollback needs stays.
+func TestAuditLogIsPrunedByItsOwnerOnly(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	loadDemo(t, dsn)
+	for i := range 120 {
+		mustExec(t, dsn, fmt.Sprintf("UPDATE subscriber SET name = 'name %d' WHERE subscriber = 'acme'", i))
+	}
+	newest := revision(t, dsn)
+	if got := ask[int64](t, dsn, "SELECT pruned FROM prune_audit_log()"); got != 0 {
+		t.Fatalf("%d young entries were pruned", got)
+	}
+	mustExec(t, dsn, "UPDATE config_history SET changed_at = changed_at - interval '401 days'")
+	if got := ask[int64](t, dsn, "SELECT pruned FROM prune_audit_log()"); got != 0 {
+		t.Fatalf("%d entries of the newest 1000 revisions were pruned", got)
+	}
+	// Revision newest - 110 is young: all after it must stay, though older than 400 days, and the one before can be rolled back to.
+	mustExec(t, dsn, fmt.Sprintf("UPDATE config_history SET changed_at = clock_timestamp() WHERE revision = %d", newest-110))
+	entries := ask[int64](t, dsn, "SELECT count(*) FROM audit_log")
+	oldest, pruned := newest-111, int64(0)
+	if got := ask[int64](t, dsn, "SELECT oldest_revision FROM prune_audit_log('400 days', 100)"); got != oldest {
+		t.Fatalf("the oldest revision is %d, want %d", got, oldest)
+	}
+	if pruned = entries - ask[int64](t, dsn, "SELECT count(*) FROM audit_log"); pruned < 8 || entries-pruned != 111 {
+		t.Fatalf("%d of %d entries were pruned", pruned, entries)
+	}
+	if n := ask[int64](t, dsn, "SELECT pruned FROM prune_audit_log('400 days', 100)"); n != 0 {
+		t.Fatalf("%d more were pruned", n)
+	}
+	mustExec(t, dsn, fmt.Sprintf("SELECT rollback_to(%d)", oldest))
+	if got, want := ask[string](t, dsn, "SELECT name FROM subscriber WHERE subscriber = 'acme'"), fmt.Sprintf("name %d", 119-111); got != want {
+		t.Errorf("rolled back to %q, want %q", got, want)
+	}
+	for name, c := range map[string]struct{ dsn, sql, want string }{
+		"further back":   {dsn, fmt.Sprintf("SELECT rollback_to(%d)", oldest-1), fmt.Sprintf("The history goes from revision %d", oldest)},
+		"too young":      {dsn, "SELECT prune_audit_log('1 day')", "at least 30 days"},
+		"too few":        {dsn, "SELECT prune_audit_log('400 days', 1)", "100 revisions"},
+		"by hand":        {dsn, "DELETE FROM audit_entry", "prune_audit_log()"},
+		"by an operator": {as(t, dsn, "operator"), "SELECT prune_audit_log()", "permission denied"},
+		"by an engine":   {as(t, dsn, "engine"), "SELECT prune_audit_log()", "permission denied"},
+	} {
+		if text := refusal(t, exec(t, c.dsn, c.sql)); !strings.Contains(text, c.want) {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+	// An engine goes on across it.
+	f := feed(t, open(t, dsn))
+	mustExec(t, dsn, "UPDATE subscriber SET name = 'after' WHERE subscriber = 'acme'")
+	live(t, f, dsn)
+}
