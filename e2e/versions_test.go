@@ -67,9 +67,9 @@ func languageOf(mark int) string {
 	return string([]byte{byte('a' + mark/26%26), byte('a' + mark%26)})
 }
 
-// TestNoAnswerMixesVersions: while transactions change eight tables each, many callers ask two engines, in all three ways. Each answer is of one
+// TestNoQueryMixesVersions asks in all ways where TestNoAnswerMixesVersions places calls, and needs no Asterisk: while transactions change eight tables each, many callers ask two engines, in all three ways. Each answer is of one
 // version in all its parts, and it is the version whose revision it names. The CDRs name the revision of the last answer.
-func TestNoAnswerMixesVersions(t *testing.T) {
+func TestNoQueryMixesVersions(t *testing.T) {
 	const edits, callers = 400, 6
 	s := newEngineWith(t, []string{carrierRows, markedRows})
 	s.startOtherEngine(t)

@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -23,11 +24,17 @@ import (
 	"ringmaster/store/storetest"
 )
 
+// The acceptance runs of operators' edits are TestEditsNeverHurtACall and TestNoEditIsMissedInACut at full length: make edits.
+var (
+	edits = flag.Int("edits", 100, "random edits that TestEditsNeverHurtACall throws at an engine, besides each kind by itself")
+	cuts  = flag.Int("cuts", 2, "times that TestNoEditIsMissedInACut cuts the connection that hears of edits")
+)
+
 // goldenNumbers is how many numbers must go on being answered as they were at first, whatever is edited beside them.
 const goldenNumbers = 100_000
 
 // TestEditsNeverHurtACall throws edits of every kind at an engine that serves over HTTP: first each kind by itself at the carrier as it was at
-// first, where its fate is known, then as many random ones as -rapid.checks says, some of several kinds in one transaction.
+// first, where its fate is known, then -edits random ones, some of several kinds in one transaction.
 //
 // The golden answers, one for each of 100,000 numbers that no edit concerns, are compared in three ways: all of them round and round while edits
 // go on, a random sample on each revision as soon as it is live (and after each refusal), and all at the end.
@@ -43,8 +50,8 @@ func TestEditsNeverHurtACall(t *testing.T) {
 
 	ctx, stop := context.WithCancel(t.Context())
 	var sweeping sync.WaitGroup
-	edits := make(chan struct{}, 1)
-	sweeping.Go(func() { engine.sweep(ctx, t, golden, edits) })
+	begins := make(chan struct{}, 1)
+	sweeping.Go(func() { engine.sweep(ctx, t, golden, begins) })
 	defer sweeping.Wait()
 	defer stop()
 
@@ -56,7 +63,7 @@ func TestEditsNeverHurtACall(t *testing.T) {
 	// throw runs an edit, waits until it is live, and compares a sample.
 	throw := func(name string, said string, sql string) (refused bool) {
 		t.Helper()
-		edits <- struct{}{}
+		begins <- struct{}{}
 		before := engine.feed.Revision()
 		refusal := try(t, conn, sql)
 		if refusal != nil && said != "" && !strings.Contains(words(refusal), said) {
@@ -95,9 +102,8 @@ func TestEditsNeverHurtACall(t *testing.T) {
 			t.Fatalf("after %s the demo carrier could not be put back", kind.name)
 		}
 	}
-	random := scale(100)
 	mixed := 0
-	for n := range random {
+	for n := range *edits {
 		if r.IntN(5) == 0 {
 			mixed++
 			var parts []string
@@ -312,11 +318,11 @@ func (e *serving) differ(golden []string, numbers []int, least int64) error {
 }
 
 // sweep compares all golden answers, round and round: some hundred while each of the edits is committed and taken over.
-func (e *serving) sweep(ctx context.Context, t *testing.T, golden []string, edits <-chan struct{}) {
+func (e *serving) sweep(ctx context.Context, t *testing.T, golden []string, begins <-chan struct{}) {
 	from, failed := 1, false
 	for {
 		select {
-		case <-edits:
+		case <-begins:
 		case <-ctx.Done():
 			return
 		}

@@ -177,9 +177,9 @@ func TestFeedFollowsRandomEdits(t *testing.T) {
 	}
 }
 
-// Edits in gaps, of which the feed sees several at once. Staleness is what the metric says of it: the longest that the served config was not known
+// TestNoEditIsMissedInACut cuts the connections half-open -cuts times, with edits in each gap, of which the feed sees several at once. Staleness is what the metric says of it: the longest that the served config was not known
 // to be the newest, while the connections were cut and edits committed.
-func TestFeedMissesNothingInGaps(t *testing.T) {
+func TestNoEditIsMissedInACut(t *testing.T) {
 	t.Parallel()
 	dsn := storetest.Database(t)
 	loadDemo(t, dsn)
@@ -192,8 +192,8 @@ func TestFeedMissesNothingInGaps(t *testing.T) {
 		t.Errorf("by its own times the feed may be stale for %v s", bound)
 	}
 	stalest := watchAge(t, registry)
-	number, cuts := 0, scale(2)
-	for range cuts {
+	number := 0
+	for range *cuts {
 		proxy.Silence() // half-open
 		for range 5 {
 			number++
@@ -215,8 +215,8 @@ func TestFeedMissesNothingInGaps(t *testing.T) {
 		t.Fatal("no edit was taken over by itself")
 	}
 	worst := stalest()
-	t.Logf("%d cuts with %d edits in the gaps: stale for at most %.2f s", cuts, number, worst)
-	if cuts >= 50 && worst > allowed { // where other tests take the processor away, a time says nothing
+	t.Logf("%d cuts with %d edits in the gaps: stale for at most %.2f s", *cuts, number, worst)
+	if *cuts >= 50 && worst > allowed { // where other tests take the processor away, a time says nothing
 		t.Errorf("ringmaster_config_age_seconds has been %v", worst)
 	}
 }
