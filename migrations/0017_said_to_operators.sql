@@ -56,7 +56,8 @@ BEGIN
     wanted := coalesce(wanted, newest);
     IF wanted > newest THEN
         RAISE EXCEPTION 'revision % is not committed yet', wanted USING ERRCODE = 'invalid_parameter_value',
-            DETAIL = format('The newest is %s.', newest);
+            DETAIL = format('The newest is %s.', newest),
+            HINT = 'SELECT wait_for_revision() waits for the newest.';
     END IF;
     LOOP -- In a volatile function each query sees what is committed by then.
         SELECT count(*), string_agg(format('%s serves %s%s', engine, revision, coalesce(': ' || left(error, 200), '')), '; ' ORDER BY engine) FILTER (WHERE revision < wanted)

@@ -109,6 +109,7 @@ var badEdits = []kindOfEdit{
 	bad("rolled back to the future", "The history goes from", "SELECT rollback_to(1000000000)"),
 	bad("rolled back with edits before", "stands by itself", "INSERT INTO trunk VALUES ('t5'); SELECT rollback_to((SELECT revision - 1 FROM config_revision))"),
 	bad("waited for one's own edit", "COMMIT", "INSERT INTO trunk VALUES ('t6'); SELECT wait_for_revision()"),
+	bad("waited for the future", "SELECT wait_for_revision()", "SELECT wait_for_revision(1000000000)"),
 	bad("revision set", "permission denied for table config_revision", "UPDATE config_revision SET revision = 1"),
 	bad("CDR written", "permission denied for table cdr", "DELETE FROM cdr"),
 	bad("table dropped", "must be owner of table service", "DROP TABLE service"),
