@@ -116,8 +116,8 @@ func TestRollbackBringsBackAnyRevision(t *testing.T) {
 	was := map[int64]string{revision(t, dsn): contents(t, conn)}
 	base := revision(t, dsn)
 	done, refused := 0, 0
-	for n := 0; done < scale(12); n++ {
-		if n > 50*scale(12) {
+	for n := 0; done < scale(6); n++ {
+		if n > 50*scale(6) {
 			t.Fatalf("only %d rollbacks", done)
 		}
 		if edit(t, anna, r); n%4 < 3 {
