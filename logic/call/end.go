@@ -32,7 +32,7 @@ func EndCall(call *Session, end EndEvent, now time.Time) CDR {
 	return cdr
 }
 
-// ClockSlack is how much longer than the engine saw the call a node may say that people talked.
+// ClockSlack is how much longer than the engine saw the call a node may say that people talked: their clocks may be so far apart without anybody being told.
 const ClockSlack = 2 * time.Second
 
 // finished is what was talked, by the charge that pays for it. No more is charged than the time that the engine knows of the call.

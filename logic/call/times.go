@@ -3,8 +3,6 @@ package call
 import "time"
 
 const (
-	// clockSlack is how far the clocks of a node and an engine may be apart without anybody being told.
-	clockSlack = 2 * time.Second
 	// farthestEnd is how far in the future a call may have ended: a clock that is farther off is not believed.
 	farthestEnd = 24 * time.Hour
 	// longestFallback is how long before its end a call may have begun that no engine was asked about.
@@ -13,10 +11,10 @@ const (
 
 // settleTimes makes a CDR's times agree: started ≤ answered ≤ answered + talk ≤ ended, and no leg talked for longer than that. The node says them, and its clock may be wrong, or it
 // may be. What the engine saw by its own clock, the start of the call and now, bounds the rest, and a duration, which is measured on
-// one clock, counts for more than the end of the call. Whether more than clockSlack was put right stands in TimesCorrected.
+// one clock, counts for more than the end of the call. Whether more than ClockSlack was put right stands in TimesCorrected.
 func (c *CDR) settleTimes(now time.Time) {
 	moved := func(by time.Duration) {
-		if by > clockSlack {
+		if by > ClockSlack {
 			c.TimesCorrected = true
 		}
 	}
@@ -39,7 +37,7 @@ func (c *CDR) settleTimes(now time.Time) {
 	}
 	for i := range c.Legs {
 		if over := c.Legs[i].TalkMilliseconds - most.Milliseconds(); over > 0 {
-			c.TimesCorrected = c.TimesCorrected || over > clockSlack.Milliseconds()
+			c.TimesCorrected = c.TimesCorrected || over > ClockSlack.Milliseconds()
 			c.Legs[i].TalkMilliseconds = most.Milliseconds()
 		}
 	}
@@ -65,10 +63,14 @@ func (c *CDR) settleStart(now time.Time) {
 		c.TimesCorrected = true
 		c.EndedAt = now.UTC()
 	}
+	if c.Talk > longestFallback {
+		c.TimesCorrected = true
+		c.Talk = longestFallback
+	}
 	age := c.EndedAt.Sub(c.StartedAt)
 	if !c.StartedAt.IsZero() && age >= 0 && age <= longestFallback {
 		return
 	}
-	c.TimesCorrected = c.TimesCorrected || !c.StartedAt.IsZero() && age < -clockSlack || age > longestFallback && !c.StartedAt.IsZero()
-	c.StartedAt = c.EndedAt.Add(-min(c.Talk, longestFallback))
+	c.TimesCorrected = c.TimesCorrected || !c.StartedAt.IsZero() && age < -ClockSlack || age > longestFallback && !c.StartedAt.IsZero()
+	c.StartedAt = c.EndedAt.Add(-c.Talk)
 }

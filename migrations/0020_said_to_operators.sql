@@ -26,9 +26,8 @@ BEGIN
         RAISE EXCEPTION '%', fault USING
             ERRCODE = 'check_violation', TABLE = 'service_parameter', CONSTRAINT = 'value_of_a_parameter_fits_its_type',
             DETAIL = format('Parameter %s of service %s is of type %s.', NEW.parameter, NEW.service, type),
-            HINT = CASE WHEN type IN ('calendar', 'distribution', 'prompt', 'screening_list', 'translation_table', 'trunk')
-                THEN format('Insert it into %s in the same transaction, or name one that is there.', type)
-                WHEN fault LIKE 'trunk %' THEN 'Insert it into trunk in the same transaction, or name one that is there: SELECT trunk FROM trunk.'
+            HINT = CASE WHEN fault LIKE '% does not exist'
+                THEN format('Insert it into %1$s in the same transaction, or name one that is there: SELECT %1$s FROM %1$s.', split_part(fault, ' ', 1))
                 ELSE 'Write the value as the comment on script_parameter.type says.' END;
     END IF;
     RETURN NULL;
@@ -81,3 +80,5 @@ BEGIN
     END LOOP;
 END $$;
 COMMENT ON FUNCTION wait_for_revision(bigint, interval) IS 'Waits until every engine seen in the last 15 s serves a config revision, by default the newest, and returns it; else an error says which lag. Warns of what stands in config_problem';
+
+COMMENT ON COLUMN cdr.flags IS 'What to look at: excess (the node let it go on beyond what was granted), outage (admitted while Postgres was away), unpaid (nobody could be charged), times (the node sent times that cannot be, such as a conversation longer than the call; they were put within the call''s own bounds)';
