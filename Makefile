@@ -27,7 +27,7 @@ test: requirements ## Vet, and all tests that need no telephone (Postgres is sta
 e2e: ## Real calls: SIPp phones, a real Asterisk 22, agent, engines, Postgres (root; builds a Debian root once)
 	e2e/run.sh
 
-edits: requirements ## 10,000 random edits at a serving engine with 100,000 golden answers; 50 cuts of the feed (some ten minutes)
+edits: requirements ## 10,000 random edits at a serving engine with 100,000 golden answers; 50 cuts of the feed (about ten minutes)
 	go test ./store -run 'TestEditsNeverHurtACall|TestNoEditIsMissedInACut' -edits 10000 -cuts 50 -timeout 45m -v
 
 soak: requirements ## A day of 100,000 calls that cost money, on three engines, with 500 faults; the books against the truth; SOAKFLAGS for more

@@ -66,6 +66,9 @@ func start(t testing.TB, folder, name string, environment []string, program stri
 // inRoot runs a program of the Debian sid root, which sees folder and nothing else of this machine's files.
 func inRoot(t testing.TB, folder, name, program string, arguments ...string) *process {
 	t.Helper()
+	if made.root == "" {
+		t.Fatalf("%s runs in the Debian sid root: unset %s", program, noAsterisk)
+	}
 	enter := filepath.Join(made.repository, "e2e/asterisk/enter.sh")
 	return start(t, folder, name, nil, enter, append([]string{made.root, folder, program}, arguments...)...)
 }

@@ -4,6 +4,8 @@
 #   e2e/run.sh                                  everything
 #   e2e/run.sh -run 'TestCalls/all/CURL/both'   some of it
 #   e2e/run.sh -v                               with the name of each test as it runs
+#
+# RINGMASTER_E2E_NO_ASTERISK=1 builds no Debian root: enough for TestNoQueryMixesVersions, which needs engines and Postgres only.
 set -eu
 cd "$(dirname "$0")"
 [ "$(uname -s)" = Linux ] || { echo "e2e: needs Linux (namespaces, chroot)" >&2; exit 1; }

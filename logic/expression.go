@@ -128,3 +128,10 @@ func textOf(value ref.Val) string {
 	}
 	return ""
 }
+
+// failed counts an expression that failed, if it did.
+func (w *walk) failed(err error) {
+	if err != nil {
+		w.out.Failed++
+	}
+}

@@ -44,6 +44,7 @@ type Outcome struct {
 	Instructions []Instruction
 	Ask          Ask
 	Trace        *Trace // not nil: Step writes here which rows decided, for explain
+	Failed       int    // expressions of the script that failed in this query: they cost too much, divide by zero
 
 	walk walk // scratch of Step
 }

@@ -78,6 +78,7 @@ func compileCompare(b *blockCompiler) block {
 func (c *compareBlock) run(w *walk) string {
 	value, err := c.condition.Evaluate(w)
 	holds := err == nil && value.Value() == true
+	w.failed(err)
 	if w.tracing() {
 		w.traceExpression(&c.condition, value, err)
 	}
@@ -109,6 +110,7 @@ func compileAlgorithm(b *blockCompiler) block {
 
 func (a *algorithmBlock) run(w *walk) string {
 	value, err := a.expression.Evaluate(w)
+	w.failed(err)
 	if w.tracing() {
 		w.traceExpression(&a.expression, value, err)
 	}

@@ -44,6 +44,8 @@ func (s *Snapshot) Step(call *Session, event Event, now time.Time, out *Outcome)
 	budget := StepBudget
 	if event.Kind == EventAnswer {
 		budget = out.walk.budget
+	} else {
+		out.Failed = 0
 	}
 	w := &out.walk
 	*w = walk{snapshot: s, call: call, now: now, out: out, budget: budget}

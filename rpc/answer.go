@@ -44,6 +44,9 @@ func (q *query) stepAt(event logic.Event, at time.Time) *wire.Fault {
 		q.snapshot.Step(&q.session, event, at, &q.outcome)
 		switch ask := q.outcome.Ask; ask.Kind {
 		case logic.AskNothing:
+			if q.outcome.Failed > 0 {
+				q.server.metrics.failed(q.snapshot, q.session.Script, q.outcome.Failed)
+			}
 			return nil
 		case logic.AskTurn:
 			event = logic.Event{Kind: logic.EventAnswer, Turn: q.server.turns.next(ask.Name)}

@@ -84,6 +84,7 @@ type metrics struct {
 	panics      prometheus.Counter
 	soft        prometheus.Counter
 	calls       *prometheus.CounterVec
+	expressions *prometheus.CounterVec
 	connections *prometheus.CounterVec
 	asks        [charging.KindBalance + 1][charging.StateBlind + 1]prometheus.Counter
 }
@@ -136,6 +137,10 @@ func newMetrics(registerer prometheus.Registerer, methods []string, inFlight, en
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ringmaster_rpc_call_ends_total", Help: "Ended calls by script (none: no service) and outcome. An end that is sent again counts again.",
 		}, []string{"script", "outcome"}),
+		expressions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ringmaster_rpc_expression_failures_total",
+			Help: "Expressions of scripts that failed during a query, because they cost too much or divide by zero, by script. A condition counts as false then.",
+		}, []string{"script"}),
 		connections: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ringmaster_rpc_connections_refused_total", Help: "Connections closed at once because a cap was reached: address or all.",
 		}, []string{"cap"}),
@@ -175,7 +180,7 @@ func newMetrics(registerer prometheus.Registerer, methods []string, inFlight, en
 	}
 	for _, collector := range []prometheus.Collector{
 		asks,
-		phases, total, requests, overBudget, replays, refusals, failures, m.panics, m.soft, m.calls, m.connections,
+		phases, total, requests, overBudget, replays, refusals, failures, m.panics, m.soft, m.calls, m.expressions, m.connections,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "ringmaster_rpc_queries_in_flight", Help: "Queries read and not yet answered, without ends of calls.",
 		}, inFlight),
@@ -206,18 +211,27 @@ var (
 
 func (m *metrics) asked(kind charging.Kind, state charging.State) { m.asks[kind][state].Inc() }
 
-// ended counts one end of a call. The script is a label only if the snapshot has it: it has come in with a token.
+// ended counts one end of a call.
 func (m *metrics) ended(snapshot *logic.Snapshot, cdr *logic.CDR) {
-	script := "none"
-	if cdr.Script != "" {
-		script = otherMethod
-		for _, name := range snapshot.Scripts() {
-			if name == cdr.Script {
-				script = name
-			}
+	m.calls.WithLabelValues(scriptLabel(snapshot, cdr.Script), string(cdr.Outcome)).Inc()
+}
+
+// failed counts expressions of a script that failed in a query.
+func (m *metrics) failed(snapshot *logic.Snapshot, script string, expressions int) {
+	m.expressions.WithLabelValues(scriptLabel(snapshot, script)).Add(float64(expressions))
+}
+
+// scriptLabel is a script's name if the snapshot has it: it has come in with a token.
+func scriptLabel(snapshot *logic.Snapshot, script string) string {
+	if script == "" {
+		return "none"
+	}
+	for _, name := range snapshot.Scripts() {
+		if name == script {
+			return name
 		}
 	}
-	m.calls.WithLabelValues(script, string(cdr.Outcome)).Inc()
+	return otherMethod
 }
 
 func (mm *methodMetrics) observe(p phase, d time.Duration) { mm.phases[p].Observe(d.Seconds()) }

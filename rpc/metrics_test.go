@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	dto "github.com/prometheus/client_model/go"
 
+	"ringmaster/logic"
 	"ringmaster/rpc/endpoint"
 	"ringmaster/rpc/wire"
 )
@@ -56,6 +57,37 @@ func TestMetricsLint(t *testing.T) {
 	}
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// An expression that fails during a call is counted by its script, in each way to ask; the call goes on with the exit false.
+func TestFailedExpressionsAreCounted(t *testing.T) {
+	t.Parallel()
+	e := startEngine(t, nil)
+	rows := fixtureRows(42)
+	rows.Scripts = append(rows.Scripts, logic.ScriptRow{Script: "failing", FirstStep: "ask"})
+	rows.Steps = append(rows.Steps,
+		logic.StepRow{Script: "failing", Step: "ask", SIB: "compare", Parameters: []byte(`{"condition": "1 / (size(caller) - size(caller)) == 0"}`)},
+		logic.StepRow{Script: "failing", Step: "count", SIB: "algorithm", Parameters: []byte(`{"expression": "string(1 % (size(caller) - size(caller)))", "into": "x"}`)},
+		logic.StepRow{Script: "failing", Step: "yes", SIB: "bcp", Parameters: []byte(`{"action": "release", "cause": 17}`)},
+		logic.StepRow{Script: "failing", Step: "no", SIB: "bcp", Parameters: []byte(`{"action": "release", "cause": 21}`)})
+	rows.StepExits = append(rows.StepExits, logic.StepExitRow{Script: "failing", Step: "ask", Exit: "true", NextStep: "yes"},
+		logic.StepExitRow{Script: "failing", Step: "ask", Exit: "false", NextStep: "count"}, logic.StepExitRow{Script: "failing", Step: "count", Exit: "done", NextStep: "no"})
+	rows.Services = append(rows.Services, logic.ServiceRow{Service: "acme_failing", Subscriber: "acme", Script: "failing", Language: "en", Active: true})
+	rows.ServiceNumbers = append(rows.ServiceNumbers, logic.ServiceNumberRow{Number: "498009", Match: "exact", Service: "acme_failing"})
+	e.source.Store(compileRows(t, rows))
+	const name = `ringmaster_rpc_expression_failures_total{script="failing"}`
+	e.must("call.start", startOf("f-1", "08001"))
+	if got := e.must("number.translate", members{"called": "08009"})["cause"]; got != 21 {
+		t.Errorf("released with cause %v", got)
+	}
+	if got := e.metric(t, name); got != 2 {
+		t.Errorf("%s is %v", name, got)
+	}
+	e.must("call.start", startOf("f-2", "08009"))
+	e.must("call.start", startOf("f-2", "08009")) // sent again: nothing is decided
+	if got := e.metric(t, name); got != 4 {
+		t.Errorf("%s is %v", name, got)
 	}
 }
 

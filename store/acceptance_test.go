@@ -1,246 +1,367 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
-	"regexp"
-	"runtime"
-	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/prometheus/client_golang/prometheus"
 
-	"ringmaster/logic"
 	"ringmaster/rpc"
 	"ringmaster/store"
 	"ringmaster/store/storetest"
 )
 
-// The acceptance runs of operators' edits are these tests at full length: make edits.
+// The acceptance runs of operators' edits are TestEditsNeverHurtACall and TestNoEditIsMissedInACut at full length: make edits.
 var (
-	edits = flag.Int("edits", 150, "edits that TestEditsNeverHurtACall throws at an engine")
+	edits = flag.Int("edits", 100, "random edits that TestEditsNeverHurtACall throws at an engine, besides each kind by itself")
 	cuts  = flag.Int("cuts", 2, "times that TestNoEditIsMissedInACut cuts the connection that hears of edits")
 )
 
-// golden is what the engine answers for a number that no edit concerns, but for the config revision.
-type golden struct {
-	number string
-	answer string
-}
+// goldenNumbers is how many numbers must go on being answered as they were at first, whatever is edited beside them.
+const goldenNumbers = 100_000
 
-const sweepEvery = 10 // edits between two looks at all golden answers
-
-// TestEditsNeverHurtACall throws edits of every kind at a serving engine, good, bad and absurd, several in a transaction, while it is asked over HTTP all the time: it does not panic, no answer changes that
-// an edit does not concern, and Postgres says readably what it refuses.
+// TestEditsNeverHurtACall throws edits of every kind at an engine that serves over HTTP: first each kind by itself at the carrier as it was at
+// first, where its fate is known, then -edits random ones, some of several kinds in one transaction.
+//
+// The golden answers, one for each of 100,000 numbers that no edit concerns, are compared in three ways: all of them round and round while edits
+// go on, a random sample on each revision as soon as it is live (and after each refusal), and all at the end.
 func TestEditsNeverHurtACall(t *testing.T) {
-	dsn := storetest.Database(t)
-	loadDemo(t, dsn)
-	numbers := min(max(10**edits, 2000), 100_000)
-	bystander(t, dsn, numbers)
-	mustExec(t, dsn, "INSERT INTO node (node) VALUES ('asker'); SELECT set_node_secret('asker', 'correct-horse-battery')")
-	s, registry := counted(t, dsn)
-	f := feed(t, s)
-	ledger := s.NewLedger()
-	t.Cleanup(ledger.Close)
-	server, err := rpc.New(rpc.Config{Source: f, Ledger: ledger, Registry: registry, Budget: time.Minute, Now: func() time.Time { return noon }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	engine := httptest.NewServer(server.Handler())
-	t.Cleanup(engine.Close)
-
-	all := make([]golden, numbers)
-	for i := range all {
-		all[i].number = fmt.Sprint(4970000000000 + 1 + i)
-		if all[i].answer, err = ask1(t.Context(), engine.URL, all[i].number); err != nil {
-			t.Fatal(err)
-		}
-		if want := fmt.Sprintf("number=4930%d&", (i+1)%10); !strings.Contains(all[i].answer, want) {
-			t.Fatalf("number %s is answered by %s", all[i].number, all[i].answer)
-		}
-	}
-
-	// Askers over HTTP, for as long as edits are made.
-	asking, stop := context.WithCancel(t.Context())
-	var asked atomic.Int64
-	var askers sync.WaitGroup
-	for i := range runtime.GOMAXPROCS(0) {
-		askers.Go(func() {
-			for n := i * 7919; asking.Err() == nil; n += 104729 {
-				one := &all[n%len(all)]
-				answer, err := ask1(asking, engine.URL, one.number)
-				if asking.Err() != nil {
-					return
-				}
-				if err != nil || answer != one.answer {
-					t.Errorf("number %s is answered by %s, %v; it was %s", one.number, answer, err, one.answer)
-					return
-				}
-				asked.Add(1)
-			}
-		})
-	}
-	defer askers.Wait()
-	defer stop()
-
-	seed := rand.Uint64()
-	t.Logf("seed %d, %d golden answers", seed, len(all))
-	r := rand.New(rand.NewPCG(seed, 0))
-	conn := dial(t, dsn)
-	kinds := slices.Concat(randomEdits, absurdEdits)
-	tried, taken := make([]int, len(kinds)), make([]int, len(kinds))
-	transactions, committed := 0, 0
-	for done := 0; done < max(*edits, len(kinds)); transactions++ {
-		var of []int
-		switch {
-		case transactions < len(kinds):
-			of = []int{transactions} // each kind by itself, however short the run
-		case r.IntN(8) == 0:
-			of = []int{len(randomEdits) + r.IntN(len(absurdEdits))}
-		default:
-			for range 1 + r.IntN(4) {
-				of = append(of, r.IntN(len(randomEdits)))
-			}
-		}
-		var statements []string
-		for _, kind := range of {
-			statements = append(statements, kinds[kind](r))
-		}
-		sql := strings.Join(statements, ";\n")
-		_, err := conn.Exec(t.Context(), "BEGIN;\n"+sql+";\nCOMMIT", pgx.QueryExecModeSimpleProtocol)
-		done += len(of)
-		for _, kind := range of {
-			tried[kind]++
-		}
-		if err != nil {
-			var refused *pgconn.PgError
-			if !errors.As(err, &refused) || !readable(refused) {
-				t.Fatalf("seed %d: %s\nis refused by %v", seed, sql, err)
-			}
-			if _, err := conn.Exec(t.Context(), "ROLLBACK"); err != nil {
-				t.Fatal(err)
-			}
-			continue
-		}
-		committed++
-		for _, kind := range of {
-			taken[kind]++
-		}
-		live(t, f, dsn)
-		if committed%sweepEvery == 0 {
-			sweep(t, fmt.Sprintf("seed %d, after %s", seed, sql), f.Snapshot(), len(all))
-		}
-		if t.Failed() {
-			t.Fatalf("seed %d, after %s", seed, sql)
-		}
-	}
-	sweep(t, fmt.Sprintf("seed %d, at the end", seed), f.Snapshot(), len(all))
-	stop()
-	askers.Wait()
-	for i := range all {
-		if answer, err := ask1(t.Context(), engine.URL, all[i].number); err != nil || answer != all[i].answer {
-			t.Fatalf("seed %d: at the end number %s is answered by %s, %v; it was %s", seed, all[i].number, answer, err, all[i].answer)
-		}
-	}
-	never := 0
-	for kind := range kinds {
-		if tried[kind] == 0 {
-			t.Errorf("kind %d was never tried", kind)
-		}
-		if taken[kind] == 0 {
-			never++
-		}
-	}
-	if committed == 0 || asked.Load() == 0 || never == 0 || never == len(kinds) {
-		t.Errorf("%d of %d transactions were committed, %d queries asked, %d of %d kinds never taken", committed, transactions, asked.Load(), never, len(kinds))
-	}
-	t.Logf("%d edits of %d kinds in %d transactions, %d of them committed, the others refused readably; %d kinds were never taken; %d queries over HTTP meanwhile; %v deltas, %v loads of everything",
-		sum(tried), len(kinds), transactions, committed, never, asked.Load(), deltas(t, registry, "ok"), deltas(t, registry, "impossible"))
-	if n := deltas(t, registry, "failed"); n > 0 {
-		t.Errorf("%v edits could not be taken over by themselves", n)
-	}
-}
-
-func sum(of []int) (n int) {
-	for _, one := range of {
-		n += one
-	}
-	return n
-}
-
-// sweep looks at all golden numbers in a snapshot.
-func sweep(t *testing.T, what string, s *logic.Snapshot, numbers int) {
-	t.Helper()
-	for i := range numbers {
-		undisturbed(t, what, s, 1+i)
-	}
-}
-
-var revisionMember = regexp.MustCompile(`&revision=\d+`)
-
-// ask1 asks the engine what becomes of a call to a number. The answer is without the config revision.
-func ask1(ctx context.Context, engine, number string) (string, error) {
-	form := url.Values{"called": {"+" + number}, "caller": {"+33140000000"}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, engine+"/dialplan/translate", strings.NewReader(form.Encode()))
-	if err != nil {
-		return "", err
-	}
-	request.SetBasicAuth("asker", "correct-horse-battery")
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	reply, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return "", err
-	}
-	defer reply.Body.Close()
-	text, err := io.ReadAll(reply.Body)
-	if err == nil && reply.StatusCode != http.StatusOK {
-		err = errors.New(reply.Status)
-	}
-	return revisionMember.ReplaceAllString(string(text), ""), err
-}
-
-// TestNoEditIsMissedInACut cuts the connection that hears of edits half-open, with an edit in each gap: none is missed, and what is served is never older than the feed promises.
-func TestNoEditIsMissedInACut(t *testing.T) {
 	t.Parallel()
 	dsn := storetest.Database(t)
 	loadDemo(t, dsn)
-	proxy := storetest.NewProxy(t, dsn)
-	s, err := store.Open(t.Context(), store.Config{DSN: proxy.DSN(), Engine: "test"})
+	bystanders(t, dsn, goldenNumbers)
+	engine := serve(t, dsn)
+	begun := time.Now()
+	golden := engine.golden(t)
+	t.Logf("%d golden answers in %v", len(golden), time.Since(begun))
+
+	ctx, stop := context.WithCancel(t.Context())
+	var sweeping sync.WaitGroup
+	begins := make(chan struct{}, 1)
+	sweeping.Go(func() { engine.sweep(ctx, t, golden, begins) })
+	defer sweeping.Wait()
+	defer stop()
+
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 0))
+	t.Logf("seed %d", seed)
+	conn := operator(t, dsn)
+	done, refusals, singles := make(map[string]int), make(map[string]int), 0
+	// throw runs an edit, waits until it is live, and compares a sample.
+	throw := func(name string, said string, sql string) (refused bool) {
+		t.Helper()
+		begins <- struct{}{}
+		before := engine.feed.Revision()
+		refusal := try(t, conn, sql)
+		if refusal != nil && said != "" && !strings.Contains(words(refusal), said) {
+			t.Fatalf("%s: the refusal does not say %q:\n%s", name, said, words(refusal))
+		}
+		var committed int64
+		if err := conn.QueryRow(t.Context(), "SELECT revision FROM config_revision").Scan(&committed); err != nil {
+			t.Fatal(err)
+		}
+		wait, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		if err := engine.feed.Wait(wait, committed); err != nil {
+			t.Fatal(err)
+		}
+		if refusal != nil && engine.feed.Revision() != before {
+			t.Fatalf("%s: a refused edit made revision %d of %d", name, engine.feed.Revision(), before)
+		}
+		engine.sample(t, fmt.Sprintf("seed %d, after %s: %.2000s", seed, name, sql), golden, r)
+		return refusal != nil
+	}
+	note := func(kind *kindOfEdit, refused bool) {
+		done[kind.name]++
+		if refused {
+			refusals[kind.name]++
+		}
+		singles++
+	}
+	for _, n := range r.Perm(len(kindsOfEdit)) {
+		kind := &kindsOfEdit[n]
+		refused := throw(kind.name, kind.says, kind.sql(r))
+		if refused && kind.fate == isTaken || !refused && kind.fate == isRefused {
+			t.Fatalf("%s: refused %v", kind.name, refused)
+		}
+		note(kind, refused)
+		if !refused && throw("mend", "", "SELECT saved.mend()") {
+			t.Fatalf("after %s the demo carrier could not be put back", kind.name)
+		}
+	}
+	mixed := 0
+	for n := range *edits {
+		if r.IntN(5) == 0 {
+			mixed++
+			var parts []string
+			for range 2 + r.IntN(3) {
+				parts = append(parts, kindsOfEdit[r.IntN(len(kindsOfEdit))].sql(r))
+			}
+			throw("a mixed edit", "", strings.Join(parts, ";\n"))
+		} else {
+			kind := &kindsOfEdit[r.IntN(len(kindsOfEdit))]
+			note(kind, throw(kind.name, "", kind.sql(r)))
+		}
+		if n%50 == 49 && throw("mend", "", "SELECT saved.mend()") {
+			t.Fatal("the demo carrier could not be put back")
+		}
+	}
+	stop()
+	sweeping.Wait()
+	for from := 1; from <= len(golden); from += rpc.MaxMulticall {
+		if err := engine.differ(golden, sequence(from, min(rpc.MaxMulticall, len(golden)+1-from)), engine.feed.Revision()); err != nil {
+			t.Fatal("at the end:", err)
+		}
+	}
+
+	for i := range kindsOfEdit {
+		kind := &kindsOfEdit[i]
+		took, not := done[kind.name]-refusals[kind.name], refusals[kind.name]
+		t.Logf("%5d taken %5d refused  %s", took, not, kind.name)
+		if kind.fate != isRefused && took == 0 && done[kind.name] > 5 || kind.fate != isTaken && not == 0 && done[kind.name] > 20 {
+			t.Errorf("%s: %d taken, %d refused", kind.name, took, not)
+		}
+	}
+	t.Logf("%d kinds; %d edits of one kind, %d of several; %d rounds of all golden answers meanwhile, %d answers compared; %v", len(kindsOfEdit), singles, mixed,
+		engine.asked.Load()/goldenNumbers, engine.compared.Load(), time.Since(begun))
+	if engine.asked.Load() < goldenNumbers {
+		t.Errorf("only %d golden answers were asked for while edits went on", engine.asked.Load())
+	}
+	if len(kindsOfEdit) < 60 || len(done) != len(kindsOfEdit) {
+		t.Errorf("%d kinds of edit, %d of them done", len(kindsOfEdit), len(done))
+	}
+	for _, name := range []string{"ringmaster_rpc_panics_total", "ringmaster_rpc_over_budget_total"} {
+		if n := total(t, engine.registry, name, ""); n != 0 {
+			t.Errorf("%s is %v", name, n)
+		}
+	}
+	for _, name := range []string{"ringmaster_config_deltas_total", "ringmaster_config_loads_total"} {
+		if n := total(t, engine.registry, name, "failed"); n != 0 {
+			t.Errorf("%s of result failed is %v", name, n)
+		}
+		t.Logf("%s: ok %v", name, total(t, engine.registry, name, "ok"))
+	}
+}
+
+// total sums a counter up, over all labels or those with a value.
+func total(t *testing.T, registry *prometheus.Registry, name, value string) (sum float64) {
+	t.Helper()
+	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.Close)
-	f := feed(t, s)
-	var oldest time.Duration
-	for i := range *cuts {
-		proxy.Silence()
-		mustExec(t, dsn, fmt.Sprintf("INSERT INTO node (node) VALUES ('gap-%d')", i))
-		want := revision(t, dsn)
-		for f.Revision() < want {
-			oldest = max(oldest, f.Age())
-			wait, cancel := context.WithTimeout(within(t), 10*time.Millisecond)
-			_ = f.Wait(wait, want)
-			cancel()
+	for _, family := range families {
+		if family.GetName() != name {
+			continue
 		}
-		if _, ok := f.Snapshot().Node(fmt.Sprint("gap-", i)); !ok {
-			t.Fatalf("edit %d isn't live", i)
+		for _, m := range family.GetMetric() {
+			if value == "" || m.GetLabel()[0].GetValue() == value {
+				sum += m.GetCounter().GetValue()
+			}
+		}
+		return sum
+	}
+	t.Fatalf("there is no metric %s", name)
+	return 0
+}
+
+// serving is an engine: a feed, and a server of its snapshots over HTTP.
+type serving struct {
+	*httptest.Server
+	feed     *store.Feed
+	registry *prometheus.Registry
+	asked    atomic.Int64 // by sweep
+	compared atomic.Int64
+	calls    int
+}
+
+// serve starts an engine on the database. Its budget is long: that speed holds while edits go on is a benchmark's business.
+func serve(t *testing.T, dsn string) *serving {
+	t.Helper()
+	s, registry := counted(t, dsn)
+	engine := &serving{feed: feed(t, s), registry: registry}
+	ledger := s.NewLedger()
+	t.Cleanup(ledger.Close)
+	server, err := rpc.New(rpc.Config{Source: engine.feed, Ledger: ledger, Registry: registry, Budget: patience, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine.Server = httptest.NewServer(server.Handler())
+	t.Cleanup(engine.Close)
+	return engine
+}
+
+// post sends a request as the node named standing.
+func (e *serving) post(request string) ([]byte, error) {
+	query, err := http.NewRequest(http.MethodPost, e.URL+"/RPC2", strings.NewReader(request))
+	if err != nil {
+		return nil, err
+	}
+	query.SetBasicAuth("standing", bystanderSecret)
+	query.Header.Set("Content-Type", "text/xml")
+	response, err := e.Client().Do(query)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", response.Status, body)
+	}
+	return body, err
+}
+
+func member(name, value string) string {
+	return "<member><name>" + name + "</name><value>" + value + "</value></member>"
+}
+
+// ask asks where calls to some of the bystanders go, in one request. Each answer is what the reply says, without the revision.
+func (e *serving) ask(numbers []int) (answers []string, revisions []int64, err error) {
+	var request strings.Builder
+	request.WriteString("<methodCall><methodName>system.multicall</methodName><params><param><value><array><data>")
+	for _, i := range numbers {
+		request.WriteString("<value><struct>" + member("methodName", "number.translate") + member("params", "<array><data><value><struct>"+
+			member("called", bystanderNumber(i))+member("caller", bystanderCaller(i))+member("at", "<dateTime.iso8601>20260302T12:00:00</dateTime.iso8601>")+"</struct></value></data></array>") + "</struct></value>")
+	}
+	request.WriteString("</data></array></value></param></params></methodCall>")
+	body, err := e.post(request.String())
+	if err != nil {
+		return nil, nil, err
+	}
+	parts := bytes.Split(body, []byte("<name>action</name>"))[1:]
+	if len(parts) != len(numbers) {
+		return nil, nil, fmt.Errorf("%d answers to %d questions: %.1000s", len(parts), len(numbers), body)
+	}
+	for _, part := range parts {
+		answer, revision, err := withoutRevision(part)
+		if err != nil {
+			return nil, nil, err
+		}
+		answers, revisions = append(answers, answer), append(revisions, revision)
+	}
+	return answers, revisions, nil
+}
+
+// bystanderCaller is who calls number i: one of some hundred callers.
+func bystanderCaller(i int) string { return fmt.Sprintf("+3310%03d", i%499) }
+
+// withoutRevision takes a reply's revision, its last member but service, out of it.
+func withoutRevision(reply []byte) (rest string, revision int64, err error) {
+	const name = "<name>revision</name><value>"
+	before, after, found := bytes.Cut(reply, []byte(name))
+	text, _, _ := bytes.Cut(bytes.TrimPrefix(after, []byte("<string>")), []byte("<"))
+	if revision, err = strconv.ParseInt(string(text), 10, 64); !found || err != nil {
+		return "", 0, fmt.Errorf("no revision in %.500s", reply)
+	}
+	return string(before), revision, nil
+}
+
+// golden asks for all bystanders, and checks that the answers are what the rows say.
+func (e *serving) golden(t *testing.T) []string {
+	t.Helper()
+	all := make([]string, 0, goldenNumbers)
+	for from := 1; from <= goldenNumbers; from += rpc.MaxMulticall {
+		numbers := sequence(from, min(rpc.MaxMulticall, goldenNumbers+1-from))
+		answers, _, err := e.ask(numbers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n, i := range numbers {
+			number, timeout := bystanderTarget(i)
+			if !strings.Contains(answers[n], "connect") || !strings.Contains(answers[n], number) || !strings.Contains(answers[n], strconv.Itoa(timeout)) || !strings.Contains(answers[n], fmt.Sprintf("bystander_%d<", i%100)) {
+				t.Fatalf("the answer for %s is %s", bystanderNumber(i), answers[n])
+			}
+		}
+		all = append(all, answers...)
+	}
+	return all
+}
+
+// sequence is n numbers from the first on.
+func sequence(first, n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = first + i
+	}
+	return all
+}
+
+// differ asks for some bystanders and says which answer is not the golden one, or is of a revision before the given one.
+func (e *serving) differ(golden []string, numbers []int, least int64) error {
+	answers, revisions, err := e.ask(numbers)
+	if err != nil {
+		return err
+	}
+	for n, i := range numbers {
+		if answers[n] != golden[i-1] {
+			return fmt.Errorf("number %s: revision %d answers\n%s\ninstead of\n%s", bystanderNumber(i), revisions[n], answers[n], golden[i-1])
+		}
+		if revisions[n] < least {
+			return fmt.Errorf("number %s: revision %d answers, and %d is live", bystanderNumber(i), revisions[n], least)
 		}
 	}
-	const promised = 5 * time.Second // notes of failures: staleness while Postgres can be reached
-	t.Logf("%d cuts, none missed; what was served was at most %v old", *cuts, oldest.Round(time.Millisecond))
-	if oldest > promised {
-		t.Errorf("what was served was %v old, more than %v", oldest, promised)
+	e.compared.Add(int64(len(numbers)))
+	return nil
+}
+
+// sweep compares all golden answers, round and round: some hundred while each of the edits is committed and taken over.
+func (e *serving) sweep(ctx context.Context, t *testing.T, golden []string, begins <-chan struct{}) {
+	from, failed := 1, false
+	for {
+		select {
+		case <-begins:
+		case <-ctx.Done():
+			return
+		}
+		for range 6 {
+			if failed {
+				break // once is enough
+			}
+			n := min(rpc.MaxMulticall, len(golden)+1-from)
+			if err := e.differ(golden, sequence(from, n), e.feed.Revision()); err != nil {
+				t.Error("while edits go on:", err)
+				failed = true
+			}
+			e.asked.Add(int64(n))
+			if from += n; from > len(golden) {
+				from = 1
+			}
+		}
+	}
+}
+
+// sample compares some golden answers on the revision that is live, and places one call.
+func (e *serving) sample(t *testing.T, what string, golden []string, r *rand.Rand) {
+	t.Helper()
+	numbers := make([]int, rpc.MaxMulticall)
+	for n := range numbers {
+		numbers[n] = 1 + r.IntN(len(golden))
+	}
+	if err := e.differ(golden, numbers, e.feed.Revision()); err != nil {
+		t.Fatalf("%s\n%v", what, err)
+	}
+	e.calls++
+	body, err := e.post("<methodCall><methodName>call.start</methodName><params><param><value><struct>" + member("call_id", fmt.Sprint("golden-", e.calls)) + member("node", "standing") +
+		member("caller", bystanderCaller(numbers[0])) + member("called", bystanderNumber(numbers[0])) + "</struct></value></param></params></methodCall>")
+	if err != nil {
+		t.Fatalf("%s\n%v", what, err)
+	}
+	// The clock of a call is the real one: at night the script releases.
+	reply, revision, err := withoutRevision(body)
+	if err != nil || revision != e.feed.Revision() || !strings.Contains(reply, "connect") && !strings.Contains(reply, "<i4>31<") {
+		t.Fatalf("%s\na call to %s is answered %s, %v", what, bystanderNumber(numbers[0]), body, err)
 	}
 }

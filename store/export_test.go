@@ -14,6 +14,10 @@ import (
 const (
 	MaxQueue = ledger.MaxQueue
 	MaxBatch = ledger.MaxBatch
+
+	// FeedBound is how stale a snapshot can be while Postgres answers: a connection that died is found out after a beat and the time for one, and
+	// another one made, and the edits read through it.
+	FeedBound = feedBeat + feedTimeout + feedBackoff + feedTimeout
 )
 
 // MigrateFiles is Migrate with other files.

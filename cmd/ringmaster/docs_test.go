@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,7 +25,8 @@ import (
 //
 // In a block of kind console, a line "$ command" is run and what follows it must come out, where … stands for any
 // text and a line of only … for any lines. A block of kind sql is fed to `ringmaster sql`, in one transaction, and must succeed, unless a
-// block of kind text follows at once: then that is what must come out. A block of kind sh is what cannot be run here; it may hold
+// block of kind text follows at once: then that is what must come out. A block of kind psql is typed by the operator anna, whom an earlier block has made, into
+// psql itself. A block of kind sh is what cannot be run here; it may hold
 // make and export only.
 var pagesToRun = []string{"README.md", "docs/OPERATORS.md"}
 
@@ -48,12 +50,16 @@ func TestPages(t *testing.T) {
 				case "console":
 					r.console(b)
 					ran++
-				case "sql":
+				case "sql", "psql":
 					var want *block
 					if i+1 < len(blocks) && blocks[i+1].kind == "text" && blocks[i+1].after == b.line+strings.Count(b.text, "\n") {
 						want = &blocks[i+1]
 					}
-					r.sql(b, want)
+					if b.kind == "psql" {
+						r.psql(b, want)
+					} else {
+						r.sql(b, want)
+					}
 					ran++
 				case "sh":
 					r.shell(b)
@@ -195,7 +201,31 @@ func (r *reader) sql(b block, want *block) {
 	c := exec.Command("ringmaster", "sql", "-f", file, "--", "--quiet")
 	c.Env = append(os.Environ(), r.system.environment(r.t)...)
 	text, err := c.CombinedOutput()
-	out := regexp.MustCompile(`(?m)^psql:[^ ]*: `).ReplaceAllString(string(text), "")
+	r.compare(b, want, string(text), err)
+}
+
+// psql is what an operator types who has nothing else.
+func (r *reader) psql(b block, want *block) {
+	r.t.Helper()
+	address, err := url.Parse(r.system.Database)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	address.User = url.User("anna")
+	file := filepath.Join(r.t.TempDir(), "typed.sql")
+	if err := os.WriteFile(file, []byte(b.text), 0o644); err != nil {
+		r.t.Fatal(err)
+	}
+	c := exec.Command("psql", "--no-psqlrc", "--set", "ON_ERROR_STOP=1", "--dbname", address.String(), "--file", file)
+	c.Env = append(os.Environ(), "PAGER=")
+	text, err := c.CombinedOutput()
+	r.compare(b, want, string(text), err)
+}
+
+// compare compares what came of a block with the page.
+func (r *reader) compare(b block, want *block, text string, err error) {
+	r.t.Helper()
+	out := regexp.MustCompile(`(?m)^psql:[^ ]*: `).ReplaceAllString(text, "")
 	switch {
 	case want == nil && err != nil:
 		r.fail(b.line, "%v\n%s", err, out)

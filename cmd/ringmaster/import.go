@@ -31,7 +31,7 @@ same. Rows that belong together, such as a service and its parameters, go into o
 The first line of a file names its columns, in any order. A column that is left out keeps its value, or gets its default. Fields are apart by
 commas, or by semicolons; the text is UTF-8. An empty field is NULL where the column may be NULL, and "" is an empty text.
 
-A line that cannot be used is named, with its column and what is wrong with it. Exit status: 0, or 1 when nothing was imported.
+Lines that cannot be used are named, up to 20, each with its column and what is wrong with it. Exit status: 0, or 1 when nothing was imported.
 
 	ringmaster import service_number numbers.csv --dry-run
 	ringmaster import service_number numbers.csv --comment "numbers of acme, ticket 4711"

@@ -50,6 +50,8 @@ type CDR struct {
 	Held     bool                // the ledger may hold something for the call
 	Finished []charging.Finished // the conversations that somebody pays for, by charge
 	Blind    []charging.Blind    // the charges that the ledger does not know
+
+	TimesCorrected bool // the node's times could not be: AnsweredAt, EndedAt or Talk (without a session StartedAt too) was put within the call's own bounds
 }
 
 // EndEvent is what the node says of a call's end.

@@ -15,7 +15,7 @@ func EndCall(call *Session, end EndEvent, now time.Time) CDR {
 	}
 	legs := appendLegs(slices.Clone(call.Legs), call.Targets, end.Results, call.Payment)
 	outcome := call.outcome(legs, end)
-	return CDR{
+	cdr := CDR{
 		CallID: call.CallID, Node: call.Node, Channel: call.Channel, Trunk: call.Trunk,
 		Caller: call.Caller, Called: call.Called, Dialled: call.Dialled, Presentation: call.Presentation,
 		Service: call.Service, Subscriber: call.Subscriber, Script: call.Script,
@@ -26,9 +26,13 @@ func EndCall(call *Session, end EndEvent, now time.Time) CDR {
 		Legs: legs, Records: slices.Clone(call.Records),
 		Held: call.Held, Finished: call.finished(legs, outcome, end, now), Blind: slices.Clone(call.Blind),
 	}
+	if !cdr.StartedAt.IsZero() {
+		cdr.settleTimes(now)
+	}
+	return cdr
 }
 
-// ClockSlack is how much longer than the engine saw the call a node may say that people talked.
+// ClockSlack is how much longer than the engine saw the call a node may say that people talked: their clocks may be so far apart without anybody being told.
 const ClockSlack = 2 * time.Second
 
 // finished is what was talked, by the charge that pays for it. No more is charged than the time that the engine knows of the call.
@@ -83,10 +87,11 @@ func isConnect(result Result) bool { return result.Op == OpConnect }
 // FallbackCDR is the record of a call that no engine was asked about: the node did what it does then. Only the fields
 // that the node knows are set: CallID, Node, Channel, Trunk, Caller, Called, StartedAt.
 func FallbackCDR(call *Session, end EndEvent, now time.Time) CDR {
-	cdr := EndCall(call, end, now)
-	cdr.Outcome = OutcomeFallback
-	if cdr.StartedAt.IsZero() {
-		cdr.StartedAt = cdr.EndedAt
-	}
+	unseen := *call
+	unseen.StartedAt = time.Time{}
+	cdr := EndCall(&unseen, end, now)
+	cdr.Outcome, cdr.StartedAt = OutcomeFallback, call.StartedAt
+	cdr.settleStart(now)
+	cdr.settleTimes(now)
 	return cdr
 }

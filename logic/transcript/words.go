@@ -149,7 +149,7 @@ func parseEnd(text string, now time.Time) (logic.EndEvent, error) {
 			end.Cause, err = strconv.Atoi(value)
 		case "talk":
 			if end.Talk, err = time.ParseDuration(value + "s"); end.Talk > 0 {
-				end.AnsweredAt = now.Add(-end.Talk).UTC()
+				end.AnsweredAt, end.EndedAt = now.UTC(), now.Add(end.Talk).UTC()
 			}
 		default:
 			err = fmt.Errorf("%q is no member of end: cause, talk", name)

@@ -47,6 +47,8 @@ type RowError struct {
 	Constraint string // the name of Postgres' constraint
 	Detail     string
 	Hint       string
+
+	ends bool // what comes behind it in the file cannot be read
 }
 
 func (e *RowError) Error() string {
@@ -68,7 +70,7 @@ func (e *RowError) Error() string {
 }
 
 // Import writes files into their tables, all in one transaction: rows whose key is there are updated, others are inserted. Errors that
-// concern a line are *RowError, and leave everything as it was.
+// concern lines are *RowErrors, and leave everything as it was.
 func Import(ctx context.Context, conn *pgx.Conn, sources []Source, o Options) ([]Counts, error) {
 	tx, err := conn.Begin(ctx)
 	if err != nil {
@@ -84,19 +86,33 @@ func Import(ctx context.Context, conn *pgx.Conn, sources []Source, o Options) ([
 		}
 	}
 	i := &importer{tx: tx, options: o}
+	var unread []*RowError
 	for n, source := range sources {
 		if slices.ContainsFunc(i.parts, func(p *part) bool { return p.table.name == source.Table }) {
 			return nil, fmt.Errorf("couldn't import: table %s stands twice", source.Table)
 		}
-		if err := i.stage(ctx, n, source); err != nil {
+		wrong, err := i.stage(ctx, n, source)
+		if err != nil {
 			return nil, err
 		}
+		unread = append(unread, wrong...)
+	}
+	if len(unread) > 0 {
+		return nil, asOne(unread)
 	}
 	if _, err := tx.Exec(ctx, "SAVEPOINT staged"); err != nil {
 		return nil, fmt.Errorf("couldn't import: %w", err)
 	}
 	if err := i.write(ctx); err != nil {
-		return nil, i.locate(ctx, err)
+		var told *RowErrors
+		if errors.As(err, &told) {
+			return nil, told
+		}
+		var refused *pgconn.PgError
+		if !errors.As(err, &refused) || !ofALine(refused) {
+			return nil, fmt.Errorf("couldn't import: %w", withAdvice(err))
+		}
+		return nil, i.allWrong(ctx, err)
 	}
 	counts := make([]Counts, len(i.parts))
 	for n, p := range i.parts {
@@ -126,18 +142,18 @@ type part struct {
 	counts  Counts
 }
 
-// stage copies a file into a temporary table of texts, in which line says where each row stands.
-func (i *importer) stage(ctx context.Context, n int, source Source) error {
+// stage copies a file into a temporary table of texts, in which line says where each row stands. It returns the lines that are no CSV of these columns.
+func (i *importer) stage(ctx context.Context, n int, source Source) (unread []*RowError, err error) {
 	t, err := describe(ctx, i.tx, source.Table)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	f, err := openFile(source.Name, source.From)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := f.check(t); err != nil {
-		return err
+		return nil, err
 	}
 	p := &part{table: t, file: f, staging: fmt.Sprintf("import_%d", n), counts: Counts{Table: t.name}}
 	// Names of the operators' columns never begin with a capital.
@@ -148,11 +164,18 @@ func (i *importer) stage(ctx context.Context, n int, source Source) error {
 		names = append(names, name)
 	}
 	if _, err := i.tx.Exec(ctx, fmt.Sprintf("CREATE TEMPORARY TABLE %s (%s) ON COMMIT DROP", p.staging, strings.Join(definition, ", "))); err != nil {
-		return fmt.Errorf("couldn't make a temporary table: %w", err)
+		return nil, fmt.Errorf("couldn't make a temporary table: %w", err)
 	}
 	values := make([]any, len(names))
 	_, err = i.tx.CopyFrom(ctx, pgx.Identifier{p.staging}, names, pgx.CopyFromFunc(func() ([]any, error) {
 		record, err := f.next()
+		for wrong := (*RowError)(nil); errors.As(err, &wrong) && len(unread) <= MaxRowErrors; wrong = nil {
+			unread = append(unread, wrong)
+			if wrong.ends {
+				return nil, nil
+			}
+			record, err = f.next()
+		}
 		if errors.Is(err, io.EOF) {
 			return nil, nil
 		}
@@ -173,18 +196,17 @@ func (i *importer) stage(ctx context.Context, n int, source Source) error {
 		}
 		return values, nil
 	}))
-	if err != nil {
-		var wrong *RowError
-		if errors.As(err, &wrong) {
-			return wrong
-		}
-		return fmt.Errorf("couldn't read %s: %w", f.name, err)
+	if err != nil && len(unread) <= MaxRowErrors {
+		return nil, fmt.Errorf("couldn't read %s: %w", f.name, err)
+	}
+	if len(unread) > 0 {
+		return unread, nil
 	}
 	if _, err := i.tx.Exec(ctx, fmt.Sprintf(`CREATE INDEX ON %s ("Line"); ANALYZE %[1]s`, p.staging), pgx.QueryExecModeSimpleProtocol); err != nil {
-		return fmt.Errorf("couldn't read %s: %w", f.name, err)
+		return nil, fmt.Errorf("couldn't read %s: %w", f.name, err)
 	}
 	i.parts = append(i.parts, p)
-	return nil
+	return nil, nil
 }
 
 // isText reports whether an empty field of a column that must be given is an empty text: spreadsheets do not write "".
@@ -206,7 +228,7 @@ func (i *importer) write(ctx context.Context) error {
 	if i.options.Replace {
 		for _, p := range i.parts {
 			if p.counts.Read == 0 {
-				return &RowError{File: p.file.name, Line: 1, Reason: "there is no row behind the column names: replacing " + p.table.name + " by nothing would delete all of it; use DELETE if that is meant"}
+				return asOne([]*RowError{{File: p.file.name, Line: 1, Reason: "there is no row behind the column names: replacing " + p.table.name + " by nothing would delete all of it; use DELETE if that is meant"}})
 			}
 		}
 		// What points to others goes first.
@@ -229,18 +251,27 @@ func (i *importer) write(ctx context.Context) error {
 
 // duplicates refuses a file in which a key stands twice.
 func (p *part) duplicates(ctx context.Context, tx pgx.Tx) error {
-	keys := slices.DeleteFunc(slices.Clone(p.table.key), func(name string) bool { return !slices.Contains(p.file.header, name) })
-	var first, second int
-	var key string
-	err := tx.QueryRow(ctx, fmt.Sprintf(`SELECT min("Line"), max("Line"), concat_ws(', ', %s) FROM %s GROUP BY %[1]s HAVING count(*) > 1 ORDER BY min("Line") LIMIT 1`,
-		quote(keys...), p.staging)).Scan(&first, &second, &key)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil
+	keys := quote(p.key()...)
+	var some bool
+	if err := tx.QueryRow(ctx, fmt.Sprintf("SELECT EXISTS (SELECT FROM %s GROUP BY %s HAVING count(*) > 1)", p.staging, keys)).Scan(&some); err != nil || !some {
+		return err
 	}
+	rows, err := tx.Query(ctx, fmt.Sprintf(`SELECT "Line", first, key FROM (
+			SELECT "Line", first_value("Line") OVER same AS first, concat_ws(', ', %s) AS key FROM %s WINDOW same AS (PARTITION BY %[1]s ORDER BY "Line")) AS lines
+		WHERE "Line" > first ORDER BY "Line" LIMIT %[3]d`, keys, p.staging, MaxRowErrors+1))
 	if err != nil {
 		return err
 	}
-	return &RowError{File: p.file.name, Line: second, Reason: fmt.Sprintf("%s %q stands in line %d already", strings.Join(keys, ", "), key, first)}
+	var wrong []*RowError
+	var line, first int
+	var key string
+	if _, err := pgx.ForEachRow(rows, []any{&line, &first, &key}, func() error {
+		wrong = append(wrong, &RowError{File: p.file.name, Line: line, Reason: fmt.Sprintf("%s %q stands in line %d already", strings.Join(p.key(), ", "), key, first)})
+		return nil
+	}); err != nil {
+		return err
+	}
+	return asOne(wrong)
 }
 
 // prune deletes the rows whose key is not in the file.

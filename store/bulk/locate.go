@@ -13,39 +13,41 @@ import (
 	"ringmaster/store"
 )
 
-// locate finds the line and the column that Postgres has refused. It finds the row by trying: half of the lines, then
+// locate finds the line and the column that Postgres has refused at COMMIT, or else returns the error. It finds the row by trying: half of the lines, then
 // half of those, each time from the state before the import. That costs
 // what two or three imports of the file cost.
-func (i *importer) locate(ctx context.Context, failure error) error {
-	var row *RowError
+func (i *importer) locate(ctx context.Context, failure error) (*part, *RowError, error) {
 	var refused *pgconn.PgError
-	if errors.As(failure, &row) || !errors.As(failure, &refused) || refused.Code[:2] != "22" && refused.Code[:2] != "23" {
-		if row != nil {
-			return row
-		}
-		return fmt.Errorf("couldn't import: %w", withAdvice(failure))
+	if !errors.As(failure, &refused) || !ofALine(refused) {
+		return nil, nil, fmt.Errorf("couldn't import: %w", withAdvice(failure))
 	}
 	// The file of the table that the error names first.
 	order := slices.Clone(i.parts)
 	slices.SortStableFunc(order, func(a, b *part) int { return named(b, refused) - named(a, refused) })
-	finders := []func(context.Context, *part, *pgconn.PgError) (int, bool){i.pointing, i.search, i.mentioned}
+	finders := []func(context.Context, *part, *pgconn.PgError) (int, bool){i.pointing, i.alone, i.mentioned}
 	for n := range len(finders) * len(order) {
 		p := order[n%len(order)]
 		line, found := finders[n/len(order)](ctx, p, refused)
 		if !found {
 			continue
 		}
-		e := &RowError{File: p.file.name, Line: line, Reason: refused.Message, Constraint: refused.ConstraintName, Detail: refused.Detail, Hint: refused.Hint}
-		e.Column = i.columnOf(ctx, p, line, refused)
-		if e.Position = 1 + slices.Index(p.file.header, e.Column); e.Position > 0 {
-			var value *string
-			if err := i.tx.QueryRow(ctx, fmt.Sprintf(`SELECT %s FROM %s WHERE "Line" = $1`, quote(e.Column), p.staging), line).Scan(&value); err == nil && value != nil {
-				e.Value = *value
-			}
-		}
-		return e
+		return p, i.rowError(ctx, p, line, refused), nil
 	}
-	return fmt.Errorf("couldn't import: %w", withAdvice(failure))
+	return nil, nil, fmt.Errorf("couldn't import: %w", withAdvice(failure))
+}
+
+// rowError says what is wrong with a line, from the state before the import.
+func (i *importer) rowError(ctx context.Context, p *part, line int, refused *pgconn.PgError) *RowError {
+	i.back(ctx)
+	e := &RowError{File: p.file.name, Line: line, Reason: refused.Message, Constraint: refused.ConstraintName, Detail: refused.Detail, Hint: refused.Hint}
+	e.Column = i.columnOf(ctx, p, line, refused)
+	if e.Position = 1 + slices.Index(p.file.header, e.Column); e.Position > 0 {
+		var value *string
+		if err := i.tx.QueryRow(ctx, fmt.Sprintf(`SELECT %s FROM %s WHERE "Line" = $1`, quote(e.Column), p.staging), line).Scan(&value); err == nil && value != nil {
+			e.Value = *value
+		}
+	}
+	return e
 }
 
 func named(p *part, refused *pgconn.PgError) int {
@@ -71,15 +73,15 @@ func (i *importer) pointing(ctx context.Context, p *part, refused *pgconn.PgErro
 		}
 	}
 	i.back(ctx)
-	if err := i.tx.QueryRow(ctx, fmt.Sprintf(`SELECT min("Line") FROM %s WHERE concat_ws(', ', %s) = $1 HAVING count(*) > 0`, p.staging, quote(columns...)), named[2]).Scan(&line); err != nil {
+	if err := i.tx.QueryRow(ctx, fmt.Sprintf(`SELECT min("Line") FROM %s WHERE "Line" > 0 AND concat_ws(', ', %s) = $1 HAVING count(*) > 0`, p.staging, quote(columns...)), named[2]).Scan(&line); err != nil {
 		i.back(ctx)
 		return 0, false
 	}
 	return line, i.refuses(ctx, p, line, line, refused)
 }
 
-// search returns the first line whose row alone, with all of the other files, is refused for the same reason.
-func (i *importer) search(ctx context.Context, p *part, refused *pgconn.PgError) (line int, found bool) {
+// alone returns the first line whose row alone, with all of the other files, is refused for the same reason.
+func (i *importer) alone(ctx context.Context, p *part, refused *pgconn.PgError) (line int, found bool) {
 	from, to := 0, p.last
 	if len(i.parts) > 1 && !i.refuses(ctx, p, from, to, refused) {
 		return 0, false
@@ -110,7 +112,7 @@ func (i *importer) mentioned(ctx context.Context, p *part, refused *pgconn.PgErr
 		// As a whole word, where names have letters, digits, - and _.
 		named = append(named, fmt.Sprintf(`position(%s IN $1) > 0 AND $1 ~ ('(^|[^A-Za-z0-9_-])' || regexp_replace(%[1]s, '([^A-Za-z0-9])', '\\\1', 'g') || '($|[^A-Za-z0-9_-])')`, quote(name)))
 	}
-	err := i.tx.QueryRow(ctx, fmt.Sprintf(`SELECT "Line" FROM %s WHERE %s ORDER BY %s DESC, "Line" LIMIT 1`, p.staging, strings.Join(named, " AND "), strings.Join(length, " + ")),
+	err := i.tx.QueryRow(ctx, fmt.Sprintf(`SELECT "Line" FROM %s WHERE "Line" > 0 AND %s ORDER BY %s DESC, "Line" LIMIT 1`, p.staging, strings.Join(named, " AND "), strings.Join(length, " + ")),
 		refused.Message+" "+refused.Detail).Scan(&line)
 	if err != nil {
 		i.back(ctx)

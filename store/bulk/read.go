@@ -102,6 +102,7 @@ func (f *file) next() ([]field, error) {
 	if errors.Is(err, io.EOF) {
 		return nil, err
 	}
+	defer func() { f.raw.drop(f.csv.InputOffset()) }()
 	if err != nil {
 		return nil, f.wrong(err)
 	}
@@ -118,7 +119,6 @@ func (f *file) next() ([]field, error) {
 		}
 		f.current = append(f.current, field{text, null})
 	}
-	f.raw.drop(f.csv.InputOffset())
 	return f.current, nil
 }
 
@@ -128,14 +128,15 @@ func (f *file) wrong(err error) error {
 	if !errors.As(err, &parse) {
 		return fmt.Errorf("couldn't read %s: %w", f.name, err)
 	}
-	reason := parse.Err.Error()
+	reason, ends := parse.Err.Error(), true // where a quotation mark is wrong, lines are where one guesses
 	switch parse.Err {
 	case csv.ErrFieldCount:
+		ends = false
 		reason = fmt.Sprintf("the line has another number of fields than the %d columns that the first line names", len(f.header))
 	case csv.ErrQuote, csv.ErrBareQuote:
 		reason = fmt.Sprintf(`a quotation mark is not closed, or stands alone (column %d of the line): write "" for one within quotation marks`, parse.Column)
 	}
-	return &RowError{File: f.name, Line: parse.Line, Reason: reason}
+	return &RowError{File: f.name, Line: parse.Line, Reason: reason, ends: ends}
 }
 
 // check compares the column names with those of the table.

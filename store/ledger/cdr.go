@@ -68,6 +68,9 @@ func newCDRRow(c *call.CDR) cdrRow {
 		at := instant(c.AnsweredAt)
 		row.AnsweredAt = &at
 	}
+	if c.TimesCorrected {
+		row.Flags = append(row.Flags, flagTimes)
+	}
 	for _, leg := range c.Legs {
 		leg.Trunk, leg.Number, leg.DialStatus = text(leg.Trunk), text(leg.Number), text(leg.DialStatus)
 		row.Legs = append(row.Legs, leg)

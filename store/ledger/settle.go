@@ -25,6 +25,7 @@ const (
 	flagExcess = "excess"
 	flagOutage = "outage"
 	flagUnpaid = "unpaid"
+	flagTimes  = "times"
 )
 
 // entryRow is a row of the ledger as settleSQL takes it.
@@ -116,13 +117,13 @@ WITH given AS MATERIALIZED (
 	SELECT DISTINCT ON (call_id, node) * FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, channel text, trunk text, caller text,
 		called text, dialled text, presentation text, service text, subscriber text, script text, path text, revision bigint, outcome text,
 		started_at timestamptz, answered_at timestamptz, ended_at timestamptz, talk_ms bigint, cause integer, hangup_source text,
-		legs jsonb, records jsonb)
+		flags text[], legs jsonb, records jsonb)
 	ORDER BY call_id, node
 ), stored AS (
 	INSERT INTO cdr (call_id, node, channel, trunk, caller, called, dialled, presentation, service, subscriber, script, path, revision,
-		outcome, started_at, answered_at, ended_at, talk_ms, cause, hangup_source, legs)
+		outcome, started_at, answered_at, ended_at, talk_ms, cause, hangup_source, flags, legs)
 	SELECT call_id, node, channel, trunk, caller, called, dialled, presentation, service, subscriber, script, path, revision,
-		outcome, started_at, answered_at, ended_at, talk_ms, cause, hangup_source, legs
+		outcome, started_at, answered_at, ended_at, talk_ms, cause, hangup_source, flags, legs
 	FROM given
 	ON CONFLICT (call_id, node) DO NOTHING
 	RETURNING call_id, node
