@@ -17,14 +17,17 @@ INSERT INTO calendar (calendar, time_zone) VALUES ('always', 'UTC');
 INSERT INTO calendar_window (calendar, weekdays, opens_at, closes_at) VALUES ('always', '1111111', '00:00', '24:00');
 INSERT INTO tariff (tariff, currency, rounding, rounding_unit) VALUES ('cent', 'EUR', 'up', 0.000001);
 INSERT INTO tariff_rate (tariff, prefix, price_per_minute) VALUES ('cent', '', 0.6);
+INSERT INTO tariff (tariff, currency, rounding, rounding_unit) VALUES ('dear', 'EUR', 'up', 0.000001);
+INSERT INTO tariff_rate (tariff, prefix, price_per_minute) VALUES ('dear', '', 30);
 INSERT INTO account (account, currency) VALUES ('provider', 'EUR');
-INSERT INTO service (service, subscriber, script) VALUES ('premium', 'acme', 'premium_rate'), ('premium_busy', 'acme', 'premium_rate'), ('card', 'acme', 'account_card');
+INSERT INTO service (service, subscriber, script) VALUES ('premium', 'acme', 'premium_rate'), ('premium_busy', 'acme', 'premium_rate'), ('card', 'acme', 'account_card'), ('card_dear', 'acme', 'account_card');
 INSERT INTO service_parameter (service, parameter, value)
     SELECT s, p, v FROM (VALUES ('premium', '4930000001@answers'), ('premium_busy', '4930000002@busy')) AS n (s, destination),
         LATERAL (VALUES ('hours', 'always'), ('tariff', 'cent'), ('provider', 'provider'), ('destination', destination), ('price_prompt', 'price')) AS w (p, v);
 INSERT INTO screening_list (screening_list, match) VALUES ('barred', 'prefix');
 INSERT INTO service_parameter (service, parameter, value) VALUES ('card', 'tariff', 'cent'), ('card', 'way_out', 'answers'), ('card', 'barred', 'barred'), ('card', 'warning_seconds', '1');
-INSERT INTO service_number (number, service) VALUES ('499001000001', 'premium'), ('499001000002', 'premium_busy'), ('491801000000', 'card');
+INSERT INTO service_parameter (service, parameter, value) SELECT 'card_dear', parameter, CASE parameter WHEN 'tariff' THEN 'dear' ELSE value END FROM service_parameter WHERE service = 'card';
+INSERT INTO service_number (number, service) VALUES ('499001000001', 'premium'), ('499001000002', 'premium_busy'), ('491801000000', 'card'), ('491801000001', 'card_dear');
 `
 
 // Numbers of the services as dialled.
@@ -32,10 +35,11 @@ const (
 	premiumNumber = "09001000001"
 	premiumBusy   = "09001000002"
 	cardNumber    = "01801000000"
+	cardDear      = "01801000001"
 )
 
 // balanceSaid is longer than it takes to say a balance, and shorter than anybody waits for digits.
-const balanceSaid = 4500 * time.Millisecond
+const balanceSaid = 3500 * time.Millisecond
 
 // payer gives the caller's number an account with so much money.
 func (s *stack) payer(t testing.TB, e164, money string) (account string) {
@@ -140,15 +144,17 @@ func TestMoney(t *testing.T) {
 				t.Parallel()
 				from, e164 := s.callerNumber("")
 				number := fmt.Sprintf("77000%d", f)
-				account := s.card(t, number, "0.02")
+				account := s.card(t, number, "1")
 				// After the cut the caller is asked for another number, and has no money for it.
-				s.dial(t, face, dial{From: from, To: cardNumber, Ends: endsCaller, Wait: 9 * time.Second, Digits: []string{number + "#", "2580#", "030123456#"}, Pause: balanceSaid}).over(t)
+				s.dial(t, face, dial{From: from, To: cardDear, Ends: endsCaller, Wait: 9 * time.Second, Digits: []string{number + "#", "2580#", "030123456#"}, Pause: balanceSaid}).over(t)
 				c := s.cdr(t, e164, 10*time.Second)
 				if len(c.Legs) != 1 || c.Legs[0].Number != "4930123456" {
 					t.Fatalf("%v", c)
 				}
 				near(t, "the conversation", time.Duration(c.Legs[0].TalkMS)*time.Millisecond, 2*time.Second, talkTooLong)
-				s.paidForTalk(t, c, account, 2)
+				if cents, flags := s.charged(t, c, account); cents != 100 || flags != "{}" { // half a euro a second
+					t.Errorf("%v cents, flags %s: %v", cents, flags, c)
+				}
 			})
 			for point := range 10 {
 				t.Run(fmt.Sprintf("%s/the caller hangs up at point %d of the dialogue", face, point), func(t *testing.T) {
