@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -75,10 +76,15 @@ func (b *bench) money(ctx context.Context) error {
 	if _, err := conn.Exec(ctx, demo.SQL); err != nil {
 		return fmt.Errorf("couldn't write the demo carrier: %w", err)
 	}
-	for _, sql := range moneyRows {
-		if _, err := conn.Exec(ctx, sql); err != nil {
-			return fmt.Errorf("%w in %s", err, sql)
+	if err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { // services and their parameters belong together
+		for _, sql := range moneyRows {
+			if _, err := tx.Exec(ctx, sql); err != nil {
+				return fmt.Errorf("%w in %s", err, sql)
+			}
 		}
+		return nil
+	}); err != nil {
+		return err
 	}
 	if err := b.reservations(ctx, server, dsn); err != nil {
 		return err
@@ -169,9 +175,21 @@ func (b *bench) reserve(ctx context.Context, l *ledger.Ledger, account func(n in
 
 var transactionsPerSecond = regexp.MustCompile(`tps = ([0-9.]+)`)
 
+// findPgbench is the newest pgbench that Debian's packages hold, or the one on the path.
+func findPgbench() (string, error) {
+	debian, err := filepath.Glob("/usr/lib/postgresql/*/bin/pgbench")
+	if err != nil {
+		return "", err
+	}
+	if len(debian) > 0 {
+		return debian[len(debian)-1], nil
+	}
+	return exec.LookPath("pgbench")
+}
+
 // pgbench does the same one transaction at a time.
 func (b *bench) pgbench(ctx context.Context, server *postgres.Server) (perSecond float64, err error) {
-	bin, err := postgres.FindBinaries()
+	program, err := findPgbench()
 	if err != nil {
 		return 0, err
 	}
@@ -179,7 +197,7 @@ func (b *bench) pgbench(ctx context.Context, server *postgres.Server) (perSecond
 	if err := os.WriteFile(script, []byte(pgbenchScript), 0o644); err != nil {
 		return 0, err
 	}
-	out, err := run(ctx, []string{"PGOPTIONS=-c ringmaster.booking=on"}, filepath.Join(bin, "pgbench"), "-n", "-M", "prepared", "-c", fmt.Sprint(connections), "-j", "2",
+	out, err := run(ctx, []string{"PGOPTIONS=-c ringmaster.booking=on"}, program, "-n", "-M", "prepared", "-c", fmt.Sprint(connections), "-j", "2",
 		"-T", fmt.Sprint(max(int(b.length.Seconds()), 1)), "-f", script, server.DSN("money"))
 	if err != nil {
 		return 0, err
@@ -191,7 +209,7 @@ func (b *bench) pgbench(ctx context.Context, server *postgres.Server) (perSecond
 	return strconv.ParseFloat(string(found[1]), 64)
 }
 
-// paying are callers that have an account, free is who calls a number for which nobody pays.
+// callsTo asks for calls to called, each from the next of the accounts' numbers.
 func (b *bench) callsTo(ctx context.Context, engine *process, called int64, length time.Duration, rate float64) (s sample, err error) {
 	return b.ask(ctx, engine, fmt.Sprint(called), fmt.Sprintf("%d-%d", int64(firstPayer), int64(firstPayer+payingAccounts-1)), length, rate)
 }
