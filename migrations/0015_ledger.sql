@@ -184,6 +184,7 @@ CREATE TABLE reservation (
 ) WITH (fillfactor = 80);
 CREATE INDEX reservation_pending ON reservation (expires_at) WHERE state = 'pending';
 CREATE INDEX reservation_account ON reservation (account, created_at);
+CREATE INDEX reservation_held ON reservation (account) WHERE state = 'pending';
 COMMENT ON TABLE reservation IS 'Money held for calls: pending while the call goes on, then once and for all posted, voided or expired';
 COMMENT ON COLUMN reservation.call_id IS 'The call';
 COMMENT ON COLUMN reservation.node IS 'The node that named it';
@@ -275,6 +276,21 @@ COMMENT ON COLUMN secret_try.scope IS 'card, caller or all';
 COMMENT ON COLUMN secret_try.key IS 'The card or the caller; empty for all, and for callers without a number';
 COMMENT ON COLUMN secret_try.began_at IS 'When the window began';
 COMMENT ON COLUMN secret_try.failures IS 'Wrong PINs in it';
+
+CREATE TABLE secret_failure (
+    call_id text NOT NULL,
+    node    text NOT NULL,
+    try     integer NOT NULL,
+    digest  bytea NOT NULL,
+    at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (call_id, node, try, digest)
+);
+COMMENT ON TABLE secret_failure IS 'Wrong PINs that are counted already, so that a try that is sent twice counts once; kept for a day';
+COMMENT ON COLUMN secret_failure.call_id IS 'The call';
+COMMENT ON COLUMN secret_failure.node IS 'The node that carries it';
+COMMENT ON COLUMN secret_failure.try IS 'Which of the call''s tries, counted from 1';
+COMMENT ON COLUMN secret_failure.digest IS 'Hash of call, card and PIN: another PIN under the same number is another try';
+COMMENT ON COLUMN secret_failure.at IS 'When';
 
 ALTER TABLE cdr ADD COLUMN charges jsonb NOT NULL DEFAULT '[]' CONSTRAINT charges_are_a_list CHECK (jsonb_typeof(charges) = 'array'),
     ADD COLUMN flags text[] NOT NULL DEFAULT '{}';
@@ -410,7 +426,7 @@ CALL make_operator_table('card', '', '', '', 'pin', 'card');
 CALL make_operator_table('secret_budget', '', '', '', '', 'scope');
 CALL make_operator_table('call_limit', 'call_limit', 'call_limit', '', '', 'call_limit');
 
-REVOKE ALL ON account_balance, ledger_entry, adjustment, reservation, live_call, limit_place, secret_try, cdr_correction FROM PUBLIC;
+REVOKE ALL ON account_balance, ledger_entry, adjustment, reservation, live_call, limit_place, secret_try, secret_failure, cdr_correction FROM PUBLIC;
 GRANT SELECT ON account_balance, ledger_entry, adjustment, reservation, live_call, limit_place, cdr_correction TO ringmaster_engine, ringmaster_operator, ringmaster_viewer;
 GRANT INSERT ON adjustment TO ringmaster_operator;
 -- Refused with advice, rather than with "permission denied".
@@ -421,6 +437,7 @@ GRANT UPDATE (balance, pending) ON account_balance TO ringmaster_engine;
 GRANT INSERT, UPDATE ON reservation TO ringmaster_engine;
 GRANT INSERT, UPDATE, DELETE ON live_call, limit_place, secret_try TO ringmaster_engine;
 GRANT SELECT ON secret_try TO ringmaster_engine;
+GRANT SELECT, INSERT, DELETE ON secret_failure TO ringmaster_engine;
 GRANT SELECT, DELETE ON secret_try TO ringmaster_operator;
 GRANT EXECUTE ON FUNCTION set_card_pin(text, text) TO ringmaster_operator;
 

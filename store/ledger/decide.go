@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -22,6 +23,7 @@ type writes struct {
 	Held         []heldRow        `json:"held"`
 	Places       []placeRow       `json:"places"`
 	Tries        []tryRow         `json:"tries"`
+	Failures     []failureRow     `json:"failures"`
 	Calls        []liveRow        `json:"calls"`
 	Claims       []claimRow       `json:"claims"`
 	places       map[placeKey]bool
@@ -85,6 +87,13 @@ type tryRow struct {
 	Key   string `json:"key"`
 }
 
+type failureRow struct {
+	CallID string `json:"call_id"`
+	Node   string `json:"node"`
+	Try    int    `json:"try"`
+	Digest string `json:"digest"` // hexadecimal
+}
+
 type liveRow struct {
 	CallID       string `json:"call_id"`
 	Node         string `json:"node"`
@@ -101,12 +110,22 @@ type liveRow struct {
 	StartedAt    string `json:"started_at"`
 }
 
-// do takes what a batch of asks wants, in one transaction.
-func (a *asker) do(ctx context.Context, batch []*asked) error {
+// beginSQL begins a transaction that waits for an account that another one has locked for 100 ms: an engine is done in less, so it is somebody's psql.
+const beginSQL = "BEGIN; SET LOCAL lock_timeout = 100"
+
+// do takes what a batch of asks wants, in one transaction. With skip it waits for no account that somebody else has locked: who needs it is stuck.
+func (a *asker) do(ctx context.Context, batch []*asked, skip bool) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	return pgx.BeginFunc(ctx, a.ledger.pool, func(tx pgx.Tx) error {
-		var want wanted
+	return pgx.BeginTxFunc(ctx, a.ledger.pool, pgx.TxOptions{BeginQuery: beginSQL}, func(tx pgx.Tx) error {
+		want := wanted{skip: skip}
+		for account, until := range a.stuck {
+			if a.ledger.now().Before(until) {
+				want.stuck = append(want.stuck, account)
+			} else {
+				delete(a.stuck, account)
+			}
+		}
 		for _, p := range batch {
 			want.add(p.Ask)
 		}
@@ -114,14 +133,31 @@ func (a *asker) do(ctx context.Context, batch []*asked) error {
 		if err != nil {
 			return err
 		}
+		for account := range s.stuck {
+			if _, known := a.stuck[account]; !known && len(a.stuck) < MaxBatch {
+				a.stuck[account] = a.ledger.now().Add(stuckFor)
+			}
+		}
 		w := &writes{places: make(map[placeKey]bool), calls: make(map[[2]string]bool)}
 		for _, p := range batch {
-			p.answer, p.took = s.decide(p, w)
+			if p.stuck = s.needsStuck(p.Ask); !p.stuck {
+				p.answer, p.took = s.decide(p, w)
+			}
 		}
 		if !w.any() {
 			return nil
 		}
 		return w.write(ctx, tx)
+	})
+}
+
+// needsStuck reports whether an ask needs an account that somebody else has locked.
+func (s *state) needsStuck(ask *charging.Ask) bool {
+	if len(s.stuck) == 0 || ask.Kind != charging.KindReserve {
+		return false
+	}
+	return slices.ContainsFunc(ask.Reserve.Terms.Payers, func(p charging.Party) bool {
+		return s.stuck[p.Account] || p.Account == "" && s.stuck[s.numbers[p.Number]]
 	})
 }
 
@@ -169,19 +205,38 @@ func (s *state) reserve(r *charging.Reserve, claim string, w *writes) (charging.
 			payers[i].NewCountry = s.bound[payers[i].Name] && !slices.Contains(s.countries[payers[i].Name], charging.CountryCode(r.Terms.Number))
 		}
 	}
+	counted := s.countedFor(r.Key, payers)
+	for _, account := range counted {
+		account.Calls-- // a call that goes on after a conversation is one call still
+	}
 	g := r.Terms.Grant(r.Wanted, r.Minimum, [charging.MaxPayers]int64{}, payers)
 	if g.Seconds == 0 {
+		for _, account := range counted {
+			account.Calls++
+		}
 		return refused(g.Reason)
 	}
 	rows := make([]reservation, len(payers))
 	for i, payer := range payers {
-		rows[i] = reservation{account: payer.Name, payer: i + 1, state: "pending", amount: g.Parts[i], seconds: g.Seconds, final: g.Final, talk: -1, body: int64(r.Body), terms: r.Terms}
+		rows[i] = reservation{account: payer.Name, payer: i + 1, state: "pending", hour: true, day: true, amount: g.Parts[i], seconds: g.Seconds, final: g.Final, talk: -1, body: int64(r.Body), terms: r.Terms}
 		w.Reservations = append(w.Reservations, reservationRow{CallID: r.Key.CallID, Node: r.Key.Node, Charge: r.Key.Number, Payer: i + 1, Account: payer.Name,
 			Amount: tariff.FormatAmount(g.Parts[i]), Seconds: g.Seconds, Final: g.Final, Body: int64(r.Body), Terms: r.Terms, Expires: float64(g.Seconds) + setupTime.Seconds(), Claim: claim})
 	}
 	s.reservations[r.Key] = rows
 	w.call(r.Key.CallID, r.Key.Node, &r.Call)
 	return charging.Answer{State: charging.StateGranted, Seconds: g.Seconds, Final: g.Final, Account: payers[0].Name}, true
+}
+
+// countedFor lists those of the payers among whose calls this one is already, by an earlier charge.
+func (s *state) countedFor(key charging.Key, payers []*charging.Account) (counted []*charging.Account) {
+	for number := 1; number <= maxCharges; number++ {
+		for _, r := range s.reservations[charging.Key{CallID: key.CallID, Node: key.Node, Number: number}] {
+			if account := s.accounts[r.account]; r.state == "pending" && account != nil && slices.Contains(payers, account) && !slices.Contains(counted, account) {
+				counted = append(counted, account)
+			}
+		}
+	}
+	return counted
 }
 
 // shrink makes an earlier charge of the call hold no more than its conversation did cost.
@@ -197,6 +252,12 @@ func (s *state) shrink(key charging.Key, finished charging.Finished, w *writes) 
 		part := cost.Parts[r.payer-1]
 		if account := s.accounts[r.account]; account != nil {
 			account.Available += r.amount - part
+			if r.hour {
+				account.SpentHour -= r.amount - part
+			}
+			if r.day {
+				account.SpentDay -= r.amount - part
+			}
 		}
 		r.amount, r.talk = part, finished.Talk
 		w.Held = append(w.Held, heldRow{CallID: key.CallID, Node: key.Node, Charge: key.Number, Payer: r.payer, Amount: tariff.FormatAmount(part), Seconds: r.seconds, Final: true,
@@ -216,6 +277,12 @@ func (w *writes) call(callID, node string, f *charging.Facts) {
 
 func (s *state) admit(l *charging.Limit, claim string, w *writes) (charging.Answer, bool) {
 	key := placeKey{limitKey{l.Name, l.Key}, l.CallID, l.Node}
+	if s.ended[[2]string{l.CallID, l.Node}] {
+		return charging.Answer{}, false // asked before its end, and read after it
+	}
+	if has, had := s.places[key]; had && !has {
+		return charging.Answer{}, false // given back meanwhile: whoever asks again was told that nothing is held
+	}
 	if s.places[key] || w.places[key] {
 		w.Claims = append(w.Claims, claimRow{CallID: l.CallID, Node: l.Node, Limit: l.Name, Key: l.Key, Claim: claim})
 		return charging.Answer{State: charging.StateGranted}, true
@@ -230,15 +297,21 @@ func (s *state) admit(l *charging.Limit, claim string, w *writes) (charging.Answ
 }
 
 func (s *state) verify(secret *charging.Secret, w *writes) charging.Answer {
-	found := s.cards[secret.Card]
-	right := charging.MatchPIN(found.pin, secret.PIN) && found.active
+	failure := failureOf(secret)
+	if s.failed[failure] {
+		return charging.Answer{State: charging.StateRefused, Reason: charging.ReasonWrong} // it was told so, and counts once
+	}
 	for _, key := range triesOf(secret) {
 		if budget, ok := s.budgets[key.scope]; ok && s.tries[key] >= budget {
 			return charging.Answer{State: charging.StateRefused, Reason: charging.ReasonLocked}
 		}
 	}
+	found := s.cards[secret.Card]
+	right := charging.MatchPIN(found.pin, secret.PIN) && found.active
 	account := s.accounts[found.account]
 	if !right || account == nil {
+		s.failed[failure] = true
+		w.Failures = append(w.Failures, failureRow{Cut(secret.CallID, maxCDRText), Cut(secret.Node, maxCDRText), secret.Try, hex.EncodeToString(failure.digest[:])})
 		for _, key := range triesOf(secret) {
 			s.tries[key]++
 			w.Tries = append(w.Tries, tryRow{key.scope, Cut(key.key, maxCDRText)})
@@ -287,6 +360,8 @@ const (
 		ON CONFLICT (scope, key) DO UPDATE SET
 			began_at = CASE WHEN t.began_at > now() - (SELECT make_interval(secs => b.window_seconds) FROM secret_budget b WHERE b.scope = t.scope) THEN t.began_at ELSE now() END,
 			failures = CASE WHEN t.began_at > now() - (SELECT make_interval(secs => b.window_seconds) FROM secret_budget b WHERE b.scope = t.scope) THEN t.failures ELSE 0 END + excluded.failures`
+	failureSQL = `INSERT INTO secret_failure (call_id, node, try, digest)
+		SELECT call_id, node, try, decode(digest, 'hex') FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, try integer, digest text) ON CONFLICT DO NOTHING`
 	clearSQL = `DELETE FROM secret_try WHERE scope = 'card' AND key = ANY ($1::text[])`
 )
 
@@ -328,6 +403,7 @@ func (w *writes) write(ctx context.Context, tx pgx.Tx) error {
 	}
 	if len(w.Tries) > 0 {
 		queue(trySQL, w.Tries)
+		queue(failureSQL, w.Failures)
 	}
 	if len(w.cleared) > 0 {
 		b.Queue(clearSQL, w.cleared)

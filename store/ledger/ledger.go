@@ -31,11 +31,12 @@ type Ledger struct {
 	metrics *metrics
 	now     func() time.Time
 
-	ends  *batcher[call.CDR]
-	nodes *batcher[nodeReport]
-	asks  *asker
-	stop  context.CancelFunc
-	ended sync.WaitGroup
+	ends    *batcher[call.CDR]
+	nodes   *batcher[nodeReport]
+	asks    *asker
+	secrets *asker
+	stop    context.CancelFunc
+	ended   sync.WaitGroup
 }
 
 // New starts the writers. Close them before the pool.
@@ -49,12 +50,13 @@ func New(c Config) *Ledger {
 	}
 	l.ends = newBatcher(queueCDR, l, l.writeEnds)
 	l.nodes = newBatcher(queueNode, l, l.writeNodes)
-	l.asks = newAsker(l)
+	l.asks, l.secrets = newAsker(l, queueAsk, MaxBatch), newAsker(l, queueSecret, maxSecrets)
 	ctx, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	l.ended.Go(func() { l.ends.run(ctx) })
 	l.ended.Go(func() { l.nodes.run(ctx) })
 	l.ended.Go(func() { l.asks.run(ctx) })
+	l.ended.Go(func() { l.secrets.run(ctx) })
 	l.ended.Go(func() { l.asks.giveBack(ctx) })
 	l.ended.Go(func() { l.reap(ctx) })
 	return l
