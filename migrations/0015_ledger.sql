@@ -170,6 +170,7 @@ CREATE TABLE reservation (
     posted      numeric(18,6) NOT NULL DEFAULT 0 CONSTRAINT posted_is_0_or_more CHECK (posted >= 0),
     seconds     bigint NOT NULL CONSTRAINT seconds_are_not_negative CHECK (seconds >= 0),
     final       boolean NOT NULL DEFAULT false,
+    extended    boolean NOT NULL DEFAULT false,
     talk_ms     bigint,
     body        bigint NOT NULL,
     terms       jsonb NOT NULL,
@@ -196,6 +197,7 @@ COMMENT ON COLUMN reservation.amount IS 'What is held, or was';
 COMMENT ON COLUMN reservation.posted IS 'What it did cost this account';
 COMMENT ON COLUMN reservation.seconds IS 'Seconds of conversation that it is enough for';
 COMMENT ON COLUMN reservation.final IS 'true: the call gets no more than that';
+COMMENT ON COLUMN reservation.extended IS 'true: it was made longer while they talked';
 COMMENT ON COLUMN reservation.talk_ms IS 'Milliseconds of the conversation, once it is over; the call may go on';
 COMMENT ON COLUMN reservation.body IS 'Tells the call from another one that took its name';
 COMMENT ON COLUMN reservation.terms IS 'Tariff, rate, price and split, as they were when the call was admitted: they hold until its end';
@@ -295,7 +297,7 @@ COMMENT ON COLUMN secret_failure.at IS 'When';
 ALTER TABLE cdr ADD COLUMN charges jsonb NOT NULL DEFAULT '[]' CONSTRAINT charges_are_a_list CHECK (jsonb_typeof(charges) = 'array'),
     ADD COLUMN flags text[] NOT NULL DEFAULT '{}';
 COMMENT ON COLUMN cdr.charges IS 'What it did cost: charge, account, amount, currency, tariff, rate, seconds; share: who was credited with a part of it';
-COMMENT ON COLUMN cdr.flags IS 'What to look at: excess (the node let it go on beyond what was granted), outage (admitted while Postgres was away), unpaid (nobody could be charged)';
+COMMENT ON COLUMN cdr.flags IS 'What to look at: excess (the node let it go on beyond what was granted), outage (admitted while Postgres was away), late (its money had gone back before its end came), unpaid (nobody could be charged)';
 
 CREATE TABLE cdr_correction (
     call_id      text NOT NULL,

@@ -18,7 +18,7 @@ import (
 // Times of what calls ask for. Callers wait some 20 ms; the transaction that they share may take longer, but not so long that a Postgres that does not
 // answer keeps the runner from noticing that it answers again.
 const (
-	askTimeout   = 250 * time.Millisecond // for a transaction
+	askTimeout   = 250 * time.Millisecond // for a transaction, unless a caller has more time
 	stuckFor     = 5 * time.Second        // how long nobody waits again for an account that somebody kept locked
 	stuckPause   = 5 * time.Millisecond   // before what only waits for such accounts is tried again
 	probeTimeout = 500 * time.Millisecond // for the question whether Postgres is there again

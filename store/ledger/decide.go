@@ -62,15 +62,16 @@ type claimRow struct {
 
 // heldRow changes what a pending reservation holds.
 type heldRow struct {
-	CallID  string  `json:"call_id"`
-	Node    string  `json:"node"`
-	Charge  int     `json:"charge"`
-	Payer   int     `json:"payer"`
-	Amount  string  `json:"amount"`
-	Seconds int64   `json:"seconds"`
-	Final   bool    `json:"final"`
-	Talk    *int64  `json:"talk_ms"`
-	Expires float64 `json:"expires"`
+	CallID   string  `json:"call_id"`
+	Node     string  `json:"node"`
+	Charge   int     `json:"charge"`
+	Payer    int     `json:"payer"`
+	Amount   string  `json:"amount"`
+	Seconds  int64   `json:"seconds"`
+	Final    bool    `json:"final"`
+	Extended bool    `json:"extended"`
+	Talk     *int64  `json:"talk_ms"`
+	Expires  float64 `json:"expires"`
 }
 
 type placeRow struct {
@@ -115,7 +116,15 @@ const beginSQL = "BEGIN; SET LOCAL lock_timeout = 100"
 
 // do takes what a batch of asks wants, in one transaction. With skip it waits for no account that somebody else has locked: who needs it is stuck.
 func (a *asker) do(ctx context.Context, batch []*asked, skip bool) error {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	patience := askTimeout
+	for _, p := range batch {
+		left := writeFirst
+		if deadline, ok := p.ctx.Deadline(); ok {
+			left = min(left, time.Until(deadline))
+		}
+		patience = max(patience, left)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return pgx.BeginTxFunc(ctx, a.ledger.pool, pgx.TxOptions{BeginQuery: beginSQL}, func(tx pgx.Tx) error {
 		want := wanted{skip: skip}
@@ -335,10 +344,10 @@ const (
 		held AS (UPDATE account_balance b SET pending = b.pending + m.amount FROM (SELECT account, sum(amount) AS amount FROM made GROUP BY account) AS m WHERE b.account = m.account)
 		SELECT count(*) FROM made`
 	changeHeldSQL = `WITH given AS MATERIALIZED (SELECT * FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, charge integer, payer integer, amount numeric, seconds bigint, final boolean,
-			talk_ms bigint, expires double precision)),
+			talk_ms bigint, expires double precision, extended boolean)),
 		was AS MATERIALIZED (SELECT r.call_id, r.node, r.charge, r.payer, r.amount FROM reservation r JOIN given USING (call_id, node, charge, payer) WHERE r.state = 'pending' FOR UPDATE OF r),
 		changed AS (
-			UPDATE reservation r SET amount = g.amount, seconds = g.seconds, final = g.final, talk_ms = coalesce(g.talk_ms, r.talk_ms), expires_at = clock_timestamp() + make_interval(secs => g.expires)
+			UPDATE reservation r SET amount = g.amount, seconds = g.seconds, final = g.final, extended = r.extended OR g.extended, talk_ms = coalesce(g.talk_ms, r.talk_ms), expires_at = clock_timestamp() + make_interval(secs => g.expires)
 			FROM given g JOIN was w USING (call_id, node, charge, payer)
 			WHERE r.call_id = g.call_id AND r.node = g.node AND r.charge = g.charge AND r.payer = g.payer
 			RETURNING r.account, g.amount - w.amount AS change)

@@ -26,6 +26,7 @@ const (
 	flagOutage = "outage"
 	flagUnpaid = "unpaid"
 	flagTimes  = "times"
+	flagLate   = "late"
 )
 
 // entryRow is a row of the ledger as settleSQL takes it.
@@ -52,6 +53,7 @@ type settledRow struct {
 
 // settlement is what a batch of ends comes to.
 type settlement struct {
+	given       int // ends, those that were sent twice among them
 	cdrs        []cdrRow
 	entries     []entryRow
 	settled     []settledRow
@@ -91,8 +93,9 @@ WITH given AS MATERIALIZED (
 	FROM stored JOIN given USING (call_id, node), jsonb_to_recordset(given.records) AS r (position integer, at timestamptz, kind text, text text)
 ), posted AS (
 	INSERT INTO ledger_entry (account, kind, amount, call_id, node, charge, reference)
-	SELECT account, kind, amount, call_id, node, charge, reference
+	SELECT account, kind, sum(amount), call_id, node, charge, min(reference) -- an account that pays both parts has one row
 	FROM jsonb_to_recordset($2::jsonb) AS e (call_id text, node text, charge integer, account text, kind text, amount numeric, reference text) JOIN stored USING (call_id, node)
+	GROUP BY account, kind, call_id, node, charge HAVING sum(amount) <> 0
 	RETURNING account, amount
 ), settled AS (
 	UPDATE reservation r SET state = s.state, posted = s.posted, talk_ms = s.talk_ms, settled_at = clock_timestamp()
@@ -144,14 +147,39 @@ WITH stored AS (
 	RETURNING call_id, node
 ), posted AS (
 	INSERT INTO ledger_entry (account, kind, amount, call_id, node, charge, reference)
-	SELECT account, kind, amount, call_id, node, charge, reference
+	SELECT account, kind, sum(amount), call_id, node, charge, min(reference) -- an account that pays both parts has one row
 	FROM jsonb_to_recordset($2::jsonb) AS e (call_id text, node text, charge integer, account text, kind text, amount numeric, reference text) JOIN stored USING (call_id, node)
+	GROUP BY account, kind, call_id, node, charge HAVING sum(amount) <> 0
 	RETURNING account, amount
 )
 UPDATE account_balance b SET balance = b.balance + c.amount FROM (SELECT account, sum(amount) AS amount FROM posted GROUP BY account) AS c WHERE b.account = c.account`
 
+// lateSQL notes the real ends of calls that had been closed and for which nothing is held: $1 CDRs.
+const lateSQL = `
+INSERT INTO cdr_correction (call_id, node, talk_ms, cause, ended_at)
+SELECT g.call_id, g.node, g.talk_ms, g.cause, g.ended_at
+FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, talk_ms bigint, cause integer, ended_at timestamptz, outcome text) JOIN cdr c USING (call_id, node)
+WHERE c.outcome = 'node_lost' AND g.outcome <> 'node_lost' ORDER BY g.call_id, g.node
+ON CONFLICT DO NOTHING`
+
+// firstEnds keeps the first end of each call. A node may send several, and they may differ: one of them counts, with all that it says.
+func firstEnds(batch []call.CDR) []call.CDR {
+	seen := make(map[[2]string]bool, len(batch))
+	first := batch[:0:0]
+	for i := range batch {
+		key := [2]string{Cut(batch[i].CallID, maxCDRText), Cut(batch[i].Node, maxCDRText)}
+		if !seen[key] {
+			seen[key] = true
+			first = append(first, batch[i])
+		}
+	}
+	return first
+}
+
 // writeEnds stores a batch of CDRs, each with what it costs, in one transaction.
 func (l *Ledger) writeEnds(ctx context.Context, batch []call.CDR) error {
+	given := len(batch)
+	batch = firstEnds(batch)
 	if !slices.ContainsFunc(batch, func(cdr call.CDR) bool { return holds(&cdr) }) {
 		rows := make([]cdrRow, len(batch))
 		for i := range batch {
@@ -161,35 +189,78 @@ func (l *Ledger) writeEnds(ctx context.Context, batch []call.CDR) error {
 		if err != nil {
 			return fmt.Errorf("couldn't write CDRs as JSON: %w", err)
 		}
-		return l.stored(l.pool.QueryRow(ctx, insertSQL, string(list)), len(batch))
+		n, err := l.stored(l.pool.QueryRow(ctx, insertSQL, string(list)), given)
+		if err == nil && n < len(batch) {
+			_, err = l.pool.Exec(ctx, lateSQL, string(list))
+		}
+		return err
 	}
 	return pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
 		s, there, err := l.readEnds(ctx, tx, batch)
 		if err != nil {
 			return err
 		}
-		var out settlement
+		late := func(cdr *call.CDR) bool {
+			return cdr.Outcome != call.OutcomeNodeLost && there[[2]string{Cut(cdr.CallID, maxCDRText), Cut(cdr.Node, maxCDRText)}] == string(call.OutcomeNodeLost)
+		}
+		was, err := readBooked(ctx, tx, slices.DeleteFunc(slices.Clone(batch), func(cdr call.CDR) bool { return !late(&cdr) }))
+		if err != nil {
+			return err
+		}
+		out := settlement{given: given}
 		for i := range batch {
-			cdr := &batch[i]
-			if outcome, known := there[[2]string{Cut(cdr.CallID, maxCDRText), Cut(cdr.Node, maxCDRText)}]; known && outcome == string(call.OutcomeNodeLost) && cdr.Outcome != call.OutcomeNodeLost {
-				l.correct(&out, s, cdr)
-				continue
+			if cdr := &batch[i]; late(cdr) {
+				l.correct(&out, s, was, cdr)
+			} else {
+				l.settle(&out, s, cdr)
 			}
-			l.settle(&out, s, cdr)
 		}
 		return l.write(ctx, tx, &out)
 	})
 }
 
 // stored counts the CDRs that were new.
-func (l *Ledger) stored(row pgx.Row, of int) error {
-	var n int
+func (l *Ledger) stored(row pgx.Row, of int) (n int, err error) {
 	if err := row.Scan(&n); err != nil {
-		return err
+		return 0, err
 	}
 	l.metrics.cdrs.Add(float64(n))
 	l.metrics.duplicates.Add(float64(of - n))
-	return nil
+	return n, nil
+}
+
+// line is what one account pays for one charge, or is credited with.
+type line struct {
+	callID, node string
+	charge       int
+	account      string
+	share        bool
+}
+
+const bookedSQL = `SELECT e.call_id, e.node, e.charge, e.account, e.kind = 'share', (abs(sum(e.amount)) * 1000000)::bigint
+	FROM ledger_entry e JOIN unnest($1::text[], $2::text[]) AS g (call_id, node) USING (call_id, node) WHERE e.kind IN ('charge', 'share') GROUP BY 1, 2, 3, 4, 5`
+
+// readBooked reads what calls that had been closed were charged then.
+func readBooked(ctx context.Context, tx pgx.Tx, late []call.CDR) (was map[line]int64, err error) {
+	if len(late) == 0 {
+		return nil, nil
+	}
+	var ids, nodes []string
+	for i := range late {
+		ids, nodes = append(ids, Cut(late[i].CallID, maxCDRText)), append(nodes, Cut(late[i].Node, maxCDRText))
+	}
+	rows, err := tx.Query(ctx, bookedSQL, ids, nodes)
+	if err != nil {
+		return nil, err
+	}
+	was = make(map[line]int64)
+	var of line
+	var amount int64
+	_, err = pgx.ForEachRow(rows, []any{&of.callID, &of.node, &of.charge, &of.account, &of.share, &amount}, func() error {
+		was[of] = amount
+		return nil
+	})
+	return was, err
 }
 
 const (
@@ -299,6 +370,9 @@ func (l *Ledger) settle(out *settlement, s *state, cdr *call.CDR) {
 		for i := range c.rows {
 			r := &c.rows[i]
 			if r.state != "pending" {
+				if cost.Amount > 0 && !c.blind {
+					flags[flagLate] = true // its money had gone back: it may be elsewhere now
+				}
 				continue
 			}
 			state, part := "voided", int64(0)
@@ -322,7 +396,7 @@ func (l *Ledger) settle(out *settlement, s *state, cdr *call.CDR) {
 		if c.blind {
 			flags[flagOutage] = true
 		}
-		booked = append(booked, l.book(&out.entries, s, row.CallID, row.Node, &c, cost.Seconds, "charge", cost.Parts, cost.Credit, flags)...)
+		booked = append(booked, l.book(&out.entries, s, row.CallID, row.Node, &c, "charge", cost, nil, flags)...)
 	}
 	for flag := range flags {
 		row.Flags = append(row.Flags, flag)
@@ -334,55 +408,65 @@ func (l *Ledger) settle(out *settlement, s *state, cdr *call.CDR) {
 	out.cdrs = append(out.cdrs, row)
 }
 
-// book makes the ledger's rows of a charge, and the CDR's.
-func (l *Ledger) book(entries *[]entryRow, s *state, callID, node string, c *charge, seconds int64, kind string, parts [charging.MaxPayers]int64, credit int64, flags map[string]bool) (booked []charging.Booked) {
-	line := func(party charging.Party, amount int64, share bool) {
-		if amount == 0 {
-			return
-		}
-		b := charging.Booked{Charge: c.number, Amount: tariff.FormatAmount(amount), Currency: c.terms.Currency, Tariff: c.terms.Tariff, Rate: c.terms.Rate, Seconds: seconds, Share: share}
-		entry := entryRow{callID, node, c.number, "", kind, tariff.FormatAmount(-amount), c.terms.Rate}
-		if share {
-			entry.Amount = tariff.FormatAmount(amount)
-			if kind == "charge" {
-				entry.Kind = "share"
-			}
-		}
+// book makes the ledger's rows of a charge, and the CDR's: what it costs, without what was booked of it before.
+func (l *Ledger) book(entries *[]entryRow, s *state, callID, node string, c *charge, kind string, cost charging.Cost, was map[line]int64, flags map[string]bool) (booked []charging.Booked) {
+	var order []line
+	amounts := make(map[line]int64)
+	add := func(party charging.Party, amount int64, share bool) {
+		of := line{callID, node, c.number, "", share}
 		if account := s.account(party); account != nil && account.Currency == c.terms.Currency {
-			b.Account, entry.Account = account.Name, account.Name
-			*entries = append(*entries, entry)
-		} else {
+			of.account = account.Name
+		} else if amount != 0 {
 			flags[flagUnpaid] = true
 			l.metrics.unpaid.Inc()
 		}
-		booked = append(booked, b)
+		if _, known := amounts[of]; !known {
+			order = append(order, of)
+		}
+		amounts[of] += amount
 	}
 	for i, payer := range c.terms.Payers {
 		if len(c.rows) > i && c.rows[i].account != "" {
 			payer = charging.Party{Account: c.rows[i].account} // whose number it was when the call was admitted
 		}
-		line(payer, parts[i], false)
+		add(payer, cost.Parts[i], false)
 	}
-	line(c.terms.Credit, credit, true)
+	if !c.terms.Credit.IsZero() {
+		add(c.terms.Credit, cost.Credit, true)
+	}
+	for _, of := range order {
+		amount := amounts[of] - was[of]
+		if amount == 0 {
+			continue
+		}
+		booked = append(booked, charging.Booked{Charge: c.number, Account: of.account, Amount: tariff.FormatAmount(amount), Currency: c.terms.Currency, Tariff: c.terms.Tariff, Rate: c.terms.Rate,
+			Seconds: cost.Seconds, Share: of.share})
+		if of.account == "" {
+			continue
+		}
+		entry := entryRow{callID, node, c.number, of.account, kind, tariff.FormatAmount(-amount), c.terms.Rate}
+		if of.share {
+			entry.Amount = tariff.FormatAmount(amount)
+			if kind == "charge" {
+				entry.Kind = "share"
+			}
+		}
+		*entries = append(*entries, entry)
+	}
 	return booked
 }
 
 // correct works out what the real end of a call that had been closed changes.
-func (l *Ledger) correct(out *settlement, s *state, cdr *call.CDR) {
+func (l *Ledger) correct(out *settlement, s *state, was map[line]int64, cdr *call.CDR) {
 	row := newCDRRow(cdr)
 	correction := correctionRow{row.CallID, row.Node, row.TalkMS, row.Cause, row.EndedAt, json.RawMessage("[]")}
 	var booked []charging.Booked
 	for _, c := range chargesOf(s, cdr) {
-		if c.terms == nil || len(c.rows) == 0 {
+		if c.terms == nil {
 			continue
 		}
-		is := c.terms.Settle(time.Duration(c.talk)*time.Millisecond, c.granted)
-		was := c.terms.Settle(time.Duration(max(c.rows[0].talk, 0))*time.Millisecond, c.granted)
-		var parts [charging.MaxPayers]int64
-		for i := range parts {
-			parts[i] = is.Parts[i] - was.Parts[i]
-		}
-		booked = append(booked, l.book(&out.corrected, s, row.CallID, row.Node, &c, is.Seconds, "correction", parts, is.Credit-was.Credit, make(map[string]bool))...)
+		cost := c.terms.Settle(time.Duration(c.talk)*time.Millisecond, c.granted)
+		booked = append(booked, l.book(&out.corrected, s, row.CallID, row.Node, &c, "correction", cost, was, make(map[string]bool))...)
 	}
 	if len(booked) > 0 {
 		correction.Charges, _ = json.Marshal(booked)
@@ -416,7 +500,8 @@ func (l *Ledger) write(ctx context.Context, tx pgx.Tx, out *settlement) error {
 			return err
 		}
 	}
-	return l.stored(tx.QueryRow(ctx, settleSQL, texts[0], texts[1], texts[2]), len(out.cdrs))
+	_, err := l.stored(tx.QueryRow(ctx, settleSQL, texts[0], texts[1], texts[2]), out.given)
+	return err
 }
 
 // booked reads what a call was charged.
