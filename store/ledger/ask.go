@@ -47,6 +47,7 @@ type asked struct {
 	err    error
 	done   chan struct{}
 	took   bool   // something is held for it
+	partly bool   // what it was granted could not be held, or not all of it
 	stuck  bool   // an account that it needs is locked by somebody else
 	claim  string // by which what is held is known as its
 }
@@ -214,7 +215,7 @@ func (a *asker) finish(batch []*asked, err error) {
 			p.err, p.answer = err, charging.Answer{}
 		}
 		told := p.state.CompareAndSwap(askWaits, askAnswered)
-		if err != nil && !isRefused(err) || err == nil && !told && p.took {
+		if err != nil && !isRefused(err) || err == nil && (!told && p.took || p.partly) {
 			a.give(p)
 		}
 		close(p.done)

@@ -28,7 +28,8 @@ type writes struct {
 	Claims       []claimRow       `json:"claims"`
 	places       map[placeKey]bool
 	calls        map[[2]string]bool
-	cleared      []string // cards whose PIN was right
+	cleared      []string             // cards whose PIN was right
+	missing      map[charging.Key]int // reservations that were not made, for their charge was there meanwhile
 }
 
 func (w *writes) any() bool {
@@ -147,7 +148,7 @@ func (a *asker) do(ctx context.Context, batch []*asked, skip bool) error {
 				a.stuck[account] = a.ledger.now().Add(stuckFor)
 			}
 		}
-		w := &writes{places: make(map[placeKey]bool), calls: make(map[[2]string]bool)}
+		w := &writes{places: make(map[placeKey]bool), calls: make(map[[2]string]bool), missing: make(map[charging.Key]int)}
 		for _, p := range batch {
 			if p.stuck = s.needsStuck(p.Ask); !p.stuck {
 				p.answer, p.took = s.decide(p, w)
@@ -156,7 +157,15 @@ func (a *asker) do(ctx context.Context, batch []*asked, skip bool) error {
 		if !w.any() {
 			return nil
 		}
-		return w.write(ctx, tx)
+		if err := w.write(ctx, tx); err != nil {
+			return err
+		}
+		for _, p := range batch {
+			if p.Kind == charging.KindReserve && w.missing[p.Reserve.Key] > 0 {
+				p.answer, p.took, p.partly = charging.Answer{}, false, true
+			}
+		}
+		return nil
 	})
 }
 
@@ -340,9 +349,9 @@ const (
 		made AS (
 			INSERT INTO reservation (call_id, node, charge, payer, account, amount, seconds, final, body, terms, expires_at, claims)
 			SELECT call_id, node, charge, payer, account, amount, seconds, final, body, terms, clock_timestamp() + make_interval(secs => expires), ARRAY[claim] FROM given
-			ON CONFLICT DO NOTHING RETURNING account, amount),
+			ON CONFLICT DO NOTHING RETURNING call_id, node, charge, account, amount),
 		held AS (UPDATE account_balance b SET pending = b.pending + m.amount FROM (SELECT account, sum(amount) AS amount FROM made GROUP BY account) AS m WHERE b.account = m.account)
-		SELECT count(*) FROM made`
+		SELECT call_id, node, charge, count(*) FROM made GROUP BY call_id, node, charge`
 	changeHeldSQL = `WITH given AS MATERIALIZED (SELECT * FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, charge integer, payer integer, amount numeric, seconds bigint, final boolean,
 			talk_ms bigint, expires double precision, extended boolean)),
 		was AS MATERIALIZED (SELECT r.call_id, r.node, r.charge, r.payer, r.amount FROM reservation r JOIN given USING (call_id, node, charge, payer) WHERE r.state = 'pending' FOR UPDATE OF r),
@@ -389,16 +398,17 @@ func (w *writes) write(ctx context.Context, tx pgx.Tx) error {
 		queue(changeHeldSQL, w.Held)
 	}
 	if len(w.Reservations) > 0 {
-		queue(holdSQL, w.Reservations).QueryRow(func(row pgx.Row) error {
+		for _, r := range w.Reservations {
+			w.missing[charging.Key{CallID: r.CallID, Node: r.Node, Number: r.Charge}]++
+		}
+		queue(holdSQL, w.Reservations).Query(func(rows pgx.Rows) error {
+			var key charging.Key
 			var made int
-			if err := row.Scan(&made); err != nil {
-				return err
-			}
-			if made != len(w.Reservations) {
-				// Another engine has written the same charge, of another account: all is done again, and finds it.
-				return fmt.Errorf("%d of %d reservations were there meanwhile", len(w.Reservations)-made, len(w.Reservations))
-			}
-			return nil
+			_, err := pgx.ForEachRow(rows, []any{&key.CallID, &key.Node, &key.Number, &made}, func() error {
+				w.missing[key] -= made
+				return nil
+			})
+			return err
 		})
 	}
 	if len(w.Places) > 0 {
@@ -439,6 +449,8 @@ const (
 				FROM given g JOIN reservation r USING (call_id, node, charge) WHERE r.state = 'pending' AND g.claim = ANY (r.claims) GROUP BY r.call_id, r.node, r.charge, r.payer, r.claims) AS g
 			WHERE r.call_id = g.call_id AND r.node = g.node AND r.charge = g.charge AND r.payer = g.payer AND r.state = 'pending' RETURNING r.account, r.amount, r.state)
 		UPDATE account_balance b SET pending = b.pending - v.amount FROM (SELECT account, sum(amount) AS amount FROM voided WHERE state = 'voided' GROUP BY account) AS v WHERE b.account = v.account`
+	tombPlacesSQL = `INSERT INTO limit_place (call_limit, key, call_id, node, taken_at, expires_at, released_at)
+		SELECT DISTINCT call_limit, key, call_id, node, 'epoch'::timestamptz, now(), now() FROM jsonb_to_recordset($1::jsonb) AS g (call_limit text, key text, call_id text, node text) ON CONFLICT DO NOTHING`
 	releaseSQL = `UPDATE limit_place p SET claims = array_remove(p.claims, g.claim), released_at = CASE array_remove(p.claims, g.claim) WHEN '{}' THEN clock_timestamp() END
 		FROM jsonb_to_recordset($1::jsonb) AS g (call_limit text, key text, call_id text, node text, claim text)
 		WHERE p.call_limit = g.call_limit AND p.key = g.key AND p.call_id = g.call_id AND p.node = g.node AND p.released_at IS NULL AND g.claim = ANY (p.claims)`
@@ -476,6 +488,7 @@ func (l *Ledger) writeVoids(ctx context.Context, batch []void) error {
 		}
 		if len(places) > 0 {
 			b.Queue(releaseSQL, string(limits))
+			b.Queue(tombPlacesSQL, string(limits))
 		}
 		return tx.SendBatch(ctx, b).Close()
 	})
