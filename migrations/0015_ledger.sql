@@ -297,7 +297,7 @@ COMMENT ON COLUMN secret_failure.at IS 'When';
 ALTER TABLE cdr ADD COLUMN charges jsonb NOT NULL DEFAULT '[]' CONSTRAINT charges_are_a_list CHECK (jsonb_typeof(charges) = 'array'),
     ADD COLUMN flags text[] NOT NULL DEFAULT '{}';
 COMMENT ON COLUMN cdr.charges IS 'What it did cost: charge, account, amount, currency, tariff, rate, seconds; share: who was credited with a part of it';
-COMMENT ON COLUMN cdr.flags IS 'What to look at: excess (the node let it go on beyond what was granted), outage (admitted while Postgres was away), late (its money had gone back before its end came), unpaid (nobody could be charged)';
+COMMENT ON COLUMN cdr.flags IS 'What to look at: excess (the node let it go on beyond what was granted), outage (admitted while Postgres was away), unpaid (nobody could be charged)';
 
 CREATE TABLE cdr_correction (
     call_id      text NOT NULL,

@@ -31,7 +31,7 @@ type Ledger struct {
 	metrics *metrics
 	now     func() time.Time
 
-	ends    *batcher[call.CDR]
+	ends    *batcher[*ended]
 	nodes   *batcher[nodeReport]
 	asks    *asker
 	secrets *asker
@@ -74,13 +74,11 @@ func (l *Ledger) Close() {
 // the caller does it again: ErrInvalid in it says that this would be in vain, ErrQueueFull that Postgres is behind, and that of
 // the context that the deadline came first.
 func (l *Ledger) End(ctx context.Context, cdr call.CDR) ([]charging.Booked, error) {
-	if err := l.ends.do(ctx, cdr); err != nil {
+	end := &ended{CDR: cdr}
+	if err := l.ends.do(ctx, end); err != nil {
 		return nil, fmt.Errorf("couldn't store the CDR of call %q: %w", cdr.CallID, err)
 	}
-	if !holds(&cdr) {
-		return nil, nil
-	}
-	return l.booked(ctx, cdr.CallID, cdr.Node)
+	return end.booked, nil
 }
 
 // Cut makes a text one that Postgres takes: at most so many bytes, UTF-8, and no NUL.

@@ -15,6 +15,12 @@ import (
 	"ringmaster/logic/tariff"
 )
 
+// ended is an end of a call, and what was charged. Once the writer has it, only the writer touches it until it has answered.
+type ended struct {
+	call.CDR
+	booked []charging.Booked
+}
+
 // holds reports whether the ledger may hold something for a call, so that its end must settle it. A call that fell back may have been granted something that its node never heard of.
 func holds(cdr *call.CDR) bool {
 	return cdr.Held || len(cdr.Blind) > 0 || cdr.Outcome == call.OutcomeFallback || cdr.Outcome == call.OutcomeNodeLost
@@ -28,17 +34,6 @@ const (
 	flagTimes  = "times"
 	flagLate   = "late"
 )
-
-// entryRow is a row of the ledger as settleSQL takes it.
-type entryRow struct {
-	CallID    string `json:"call_id"`
-	Node      string `json:"node"`
-	Charge    int    `json:"charge"`
-	Account   string `json:"account"`
-	Kind      string `json:"kind"`
-	Amount    string `json:"amount"`
-	Reference string `json:"reference"`
-}
 
 // settledRow is what becomes of a pending reservation.
 type settledRow struct {
@@ -54,6 +49,8 @@ type settledRow struct {
 // settlement is what a batch of ends comes to.
 type settlement struct {
 	given       int // ends, those that were sent twice among them
+	booked      map[[2]string][]charging.Booked
+	stored      map[[2]string]bool // calls whose CDR is new
 	cdrs        []cdrRow
 	entries     []entryRow
 	settled     []settledRow
@@ -112,7 +109,7 @@ WITH given AS MATERIALIZED (
 ), gone AS (
 	DELETE FROM live_call l USING stored s WHERE l.call_id = s.call_id AND l.node = s.node
 )
-SELECT count(*) FROM stored`
+SELECT call_id, node FROM stored`
 
 // insertSQL stores CDRs of calls for which nothing is held.
 const insertSQL = `
@@ -163,23 +160,26 @@ WHERE c.outcome = 'node_lost' AND g.outcome <> 'node_lost' ORDER BY g.call_id, g
 ON CONFLICT DO NOTHING`
 
 // firstEnds keeps the first end of each call. A node may send several, and they may differ: one of them counts, with all that it says.
-func firstEnds(batch []call.CDR) []call.CDR {
+func firstEnds(batch []*ended) (first []call.CDR) {
 	seen := make(map[[2]string]bool, len(batch))
-	first := batch[:0:0]
-	for i := range batch {
-		key := [2]string{Cut(batch[i].CallID, maxCDRText), Cut(batch[i].Node, maxCDRText)}
-		if !seen[key] {
+	first = make([]call.CDR, 0, len(batch))
+	for _, end := range batch {
+		if key := keyOf(&end.CDR); !seen[key] {
 			seen[key] = true
-			first = append(first, batch[i])
+			first = append(first, end.CDR)
 		}
 	}
 	return first
 }
 
+// keyOf names a call as it is stored.
+func keyOf(cdr *call.CDR) [2]string {
+	return [2]string{Cut(cdr.CallID, maxCDRText), Cut(cdr.Node, maxCDRText)}
+}
+
 // writeEnds stores a batch of CDRs, each with what it costs, in one transaction.
-func (l *Ledger) writeEnds(ctx context.Context, batch []call.CDR) error {
-	given := len(batch)
-	batch = firstEnds(batch)
+func (l *Ledger) writeEnds(ctx context.Context, ends []*ended) error {
+	given, batch := len(ends), firstEnds(ends)
 	if !slices.ContainsFunc(batch, func(cdr call.CDR) bool { return holds(&cdr) }) {
 		rows := make([]cdrRow, len(batch))
 		for i := range batch {
@@ -201,13 +201,13 @@ func (l *Ledger) writeEnds(ctx context.Context, batch []call.CDR) error {
 			return err
 		}
 		late := func(cdr *call.CDR) bool {
-			return cdr.Outcome != call.OutcomeNodeLost && there[[2]string{Cut(cdr.CallID, maxCDRText), Cut(cdr.Node, maxCDRText)}] == string(call.OutcomeNodeLost)
+			return cdr.Outcome != call.OutcomeNodeLost && there[keyOf(cdr)] == string(call.OutcomeNodeLost)
 		}
 		was, err := readBooked(ctx, tx, slices.DeleteFunc(slices.Clone(batch), func(cdr call.CDR) bool { return !late(&cdr) }))
 		if err != nil {
 			return err
 		}
-		out := settlement{given: given}
+		out := settlement{given: given, booked: make(map[[2]string][]charging.Booked), stored: make(map[[2]string]bool)}
 		for i := range batch {
 			if cdr := &batch[i]; late(cdr) {
 				l.correct(&out, s, was, cdr)
@@ -215,7 +215,10 @@ func (l *Ledger) writeEnds(ctx context.Context, batch []call.CDR) error {
 				l.settle(&out, s, cdr)
 			}
 		}
-		return l.write(ctx, tx, &out)
+		if err := l.write(ctx, tx, &out); err != nil {
+			return err
+		}
+		return tell(ctx, tx, ends, &out)
 	})
 }
 
@@ -227,40 +230,6 @@ func (l *Ledger) stored(row pgx.Row, of int) (n int, err error) {
 	l.metrics.cdrs.Add(float64(n))
 	l.metrics.duplicates.Add(float64(of - n))
 	return n, nil
-}
-
-// line is what one account pays for one charge, or is credited with.
-type line struct {
-	callID, node string
-	charge       int
-	account      string
-	share        bool
-}
-
-const bookedSQL = `SELECT e.call_id, e.node, e.charge, e.account, e.kind = 'share', (abs(sum(e.amount)) * 1000000)::bigint
-	FROM ledger_entry e JOIN unnest($1::text[], $2::text[]) AS g (call_id, node) USING (call_id, node) WHERE e.kind IN ('charge', 'share') GROUP BY 1, 2, 3, 4, 5`
-
-// readBooked reads what calls that had been closed were charged then.
-func readBooked(ctx context.Context, tx pgx.Tx, late []call.CDR) (was map[line]int64, err error) {
-	if len(late) == 0 {
-		return nil, nil
-	}
-	var ids, nodes []string
-	for i := range late {
-		ids, nodes = append(ids, Cut(late[i].CallID, maxCDRText)), append(nodes, Cut(late[i].Node, maxCDRText))
-	}
-	rows, err := tx.Query(ctx, bookedSQL, ids, nodes)
-	if err != nil {
-		return nil, err
-	}
-	was = make(map[line]int64)
-	var of line
-	var amount int64
-	_, err = pgx.ForEachRow(rows, []any{&of.callID, &of.node, &of.charge, &of.account, &of.share, &amount}, func() error {
-		was[of] = amount
-		return nil
-	})
-	return was, err
 }
 
 const (
@@ -405,55 +374,8 @@ func (l *Ledger) settle(out *settlement, s *state, cdr *call.CDR) {
 	if len(booked) > 0 {
 		row.Charges, _ = json.Marshal(booked) // strings and numbers
 	}
+	out.booked[[2]string{row.CallID, row.Node}] = booked
 	out.cdrs = append(out.cdrs, row)
-}
-
-// book makes the ledger's rows of a charge, and the CDR's: what it costs, without what was booked of it before.
-func (l *Ledger) book(entries *[]entryRow, s *state, callID, node string, c *charge, kind string, cost charging.Cost, was map[line]int64, flags map[string]bool) (booked []charging.Booked) {
-	var order []line
-	amounts := make(map[line]int64)
-	add := func(party charging.Party, amount int64, share bool) {
-		of := line{callID, node, c.number, "", share}
-		if account := s.account(party); account != nil && account.Currency == c.terms.Currency {
-			of.account = account.Name
-		} else if amount != 0 {
-			flags[flagUnpaid] = true
-			l.metrics.unpaid.Inc()
-		}
-		if _, known := amounts[of]; !known {
-			order = append(order, of)
-		}
-		amounts[of] += amount
-	}
-	for i, payer := range c.terms.Payers {
-		if len(c.rows) > i && c.rows[i].account != "" {
-			payer = charging.Party{Account: c.rows[i].account} // whose number it was when the call was admitted
-		}
-		add(payer, cost.Parts[i], false)
-	}
-	if !c.terms.Credit.IsZero() {
-		add(c.terms.Credit, cost.Credit, true)
-	}
-	for _, of := range order {
-		amount := amounts[of] - was[of]
-		if amount == 0 {
-			continue
-		}
-		booked = append(booked, charging.Booked{Charge: c.number, Account: of.account, Amount: tariff.FormatAmount(amount), Currency: c.terms.Currency, Tariff: c.terms.Tariff, Rate: c.terms.Rate,
-			Seconds: cost.Seconds, Share: of.share})
-		if of.account == "" {
-			continue
-		}
-		entry := entryRow{callID, node, c.number, of.account, kind, tariff.FormatAmount(-amount), c.terms.Rate}
-		if of.share {
-			entry.Amount = tariff.FormatAmount(amount)
-			if kind == "charge" {
-				entry.Kind = "share"
-			}
-		}
-		*entries = append(*entries, entry)
-	}
-	return booked
 }
 
 // correct works out what the real end of a call that had been closed changes.
@@ -500,19 +422,19 @@ func (l *Ledger) write(ctx context.Context, tx pgx.Tx, out *settlement) error {
 			return err
 		}
 	}
-	_, err := l.stored(tx.QueryRow(ctx, settleSQL, texts[0], texts[1], texts[2]), out.given)
-	return err
-}
-
-// booked reads what a call was charged.
-func (l *Ledger) booked(ctx context.Context, callID, node string) (charges []charging.Booked, err error) {
-	var text []byte
-	err = l.pool.QueryRow(ctx, "SELECT charges FROM cdr WHERE call_id = $1 AND node = $2", Cut(callID, maxCDRText), Cut(node, maxCDRText)).Scan(&text)
-	if err == nil {
-		err = json.Unmarshal(text, &charges)
-	}
+	rows, err := tx.Query(ctx, settleSQL, texts[0], texts[1], texts[2])
 	if err != nil {
-		return nil, fmt.Errorf("couldn't read what call %q was charged: %w", callID, err)
+		return err
 	}
-	return charges, nil
+	var callID, node string
+	_, err = pgx.ForEachRow(rows, []any{&callID, &node}, func() error {
+		out.stored[[2]string{callID, node}] = true
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	l.metrics.cdrs.Add(float64(len(out.stored)))
+	l.metrics.duplicates.Add(float64(out.given - len(out.stored)))
+	return nil
 }

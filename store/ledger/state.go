@@ -99,11 +99,13 @@ const (
 	wantsSQL = `SELECT b.account FROM account_balance b WHERE b.account IN (` + givenSQL + `) AND ($6 OR b.account = ANY ($5::text[]))`
 	// What accounts with caps have spent lately, and how many calls they pay for.
 	capsSQL = `WITH given AS MATERIALIZED (SELECT unnest($1::text[]) AS account UNION SELECT account FROM account_number WHERE number = ANY ($2::text[]))
-		SELECT a.account, (SELECT count(DISTINCT (r.call_id, r.node)) FROM reservation r WHERE r.account = a.account AND r.state = 'pending'), coalesce((s.hour * 1000000)::bigint, 0), coalesce((s.day * 1000000)::bigint, 0)
-		FROM given JOIN account a USING (account), LATERAL (
-			SELECT sum(CASE r.state WHEN 'pending' THEN r.amount ELSE r.posted END) FILTER (WHERE r.created_at > now() - interval '1 hour') AS hour,
-				sum(CASE r.state WHEN 'pending' THEN r.amount ELSE r.posted END) AS day
-			FROM reservation r WHERE r.account = a.account AND r.created_at > now() - interval '1 day') AS s
+		SELECT a.account,
+			CASE WHEN a.maximum_calls IS NOT NULL THEN (SELECT count(*) FROM (SELECT DISTINCT r.call_id, r.node FROM reservation r WHERE r.account = a.account AND r.state = 'pending') AS calls) ELSE 0 END,
+			CASE WHEN a.spend_per_hour IS NOT NULL THEN (SELECT coalesce((sum(CASE r.state WHEN 'pending' THEN r.amount ELSE r.posted END) * 1000000)::bigint, 0)
+				FROM reservation r WHERE r.account = a.account AND r.created_at > now() - interval '1 hour') ELSE 0 END,
+			CASE WHEN a.spend_per_day IS NOT NULL THEN (SELECT coalesce((sum(CASE r.state WHEN 'pending' THEN r.amount ELSE r.posted END) * 1000000)::bigint, 0)
+				FROM reservation r WHERE r.account = a.account AND r.created_at > now() - interval '1 day') ELSE 0 END
+		FROM given JOIN account a USING (account)
 		WHERE a.maximum_calls IS NOT NULL OR a.spend_per_hour IS NOT NULL OR a.spend_per_day IS NOT NULL`
 	countriesSQL    = `SELECT c.account, c.country_code FROM account_country c WHERE c.account IN (SELECT unnest($1::text[]) UNION SELECT account FROM account_number WHERE number = ANY ($2::text[]))`
 	reservationsSQL = `SELECT r.call_id, r.node, r.charge, r.payer, coalesce(r.account, ''), r.state, (r.amount * 1000000)::bigint, (r.posted * 1000000)::bigint, r.seconds, r.final, coalesce(r.talk_ms, -1), r.body,
