@@ -170,6 +170,7 @@ CREATE TABLE reservation (
     posted      numeric(18,6) NOT NULL DEFAULT 0 CONSTRAINT posted_is_0_or_more CHECK (posted >= 0),
     seconds     bigint NOT NULL CONSTRAINT seconds_are_not_negative CHECK (seconds >= 0),
     final       boolean NOT NULL DEFAULT false,
+    extended    boolean NOT NULL DEFAULT false,
     talk_ms     bigint,
     body        bigint NOT NULL,
     terms       jsonb NOT NULL,
@@ -184,6 +185,7 @@ CREATE TABLE reservation (
 ) WITH (fillfactor = 80);
 CREATE INDEX reservation_pending ON reservation (expires_at) WHERE state = 'pending';
 CREATE INDEX reservation_account ON reservation (account, created_at);
+CREATE INDEX reservation_held ON reservation (account) WHERE state = 'pending';
 COMMENT ON TABLE reservation IS 'Money held for calls: pending while the call goes on, then once and for all posted, voided or expired';
 COMMENT ON COLUMN reservation.call_id IS 'The call';
 COMMENT ON COLUMN reservation.node IS 'The node that named it';
@@ -195,6 +197,7 @@ COMMENT ON COLUMN reservation.amount IS 'What is held, or was';
 COMMENT ON COLUMN reservation.posted IS 'What it did cost this account';
 COMMENT ON COLUMN reservation.seconds IS 'Seconds of conversation that it is enough for';
 COMMENT ON COLUMN reservation.final IS 'true: the call gets no more than that';
+COMMENT ON COLUMN reservation.extended IS 'true: it was made longer while they talked';
 COMMENT ON COLUMN reservation.talk_ms IS 'Milliseconds of the conversation, once it is over; the call may go on';
 COMMENT ON COLUMN reservation.body IS 'Tells the call from another one that took its name';
 COMMENT ON COLUMN reservation.terms IS 'Tariff, rate, price and split, as they were when the call was admitted: they hold until its end';
@@ -275,6 +278,21 @@ COMMENT ON COLUMN secret_try.scope IS 'card, caller or all';
 COMMENT ON COLUMN secret_try.key IS 'The card or the caller; empty for all, and for callers without a number';
 COMMENT ON COLUMN secret_try.began_at IS 'When the window began';
 COMMENT ON COLUMN secret_try.failures IS 'Wrong PINs in it';
+
+CREATE TABLE secret_failure (
+    call_id text NOT NULL,
+    node    text NOT NULL,
+    try     integer NOT NULL,
+    digest  bytea NOT NULL,
+    at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (call_id, node, try, digest)
+);
+COMMENT ON TABLE secret_failure IS 'Wrong PINs that are counted already, so that a try that is sent twice counts once; kept for a day';
+COMMENT ON COLUMN secret_failure.call_id IS 'The call';
+COMMENT ON COLUMN secret_failure.node IS 'The node that carries it';
+COMMENT ON COLUMN secret_failure.try IS 'Which of the call''s tries, counted from 1';
+COMMENT ON COLUMN secret_failure.digest IS 'Hash of call, card and PIN: another PIN under the same number is another try';
+COMMENT ON COLUMN secret_failure.at IS 'When';
 
 ALTER TABLE cdr ADD COLUMN charges jsonb NOT NULL DEFAULT '[]' CONSTRAINT charges_are_a_list CHECK (jsonb_typeof(charges) = 'array'),
     ADD COLUMN flags text[] NOT NULL DEFAULT '{}';
@@ -410,7 +428,7 @@ CALL make_operator_table('card', '', '', '', 'pin', 'card');
 CALL make_operator_table('secret_budget', '', '', '', '', 'scope');
 CALL make_operator_table('call_limit', 'call_limit', 'call_limit', '', '', 'call_limit');
 
-REVOKE ALL ON account_balance, ledger_entry, adjustment, reservation, live_call, limit_place, secret_try, cdr_correction FROM PUBLIC;
+REVOKE ALL ON account_balance, ledger_entry, adjustment, reservation, live_call, limit_place, secret_try, secret_failure, cdr_correction FROM PUBLIC;
 GRANT SELECT ON account_balance, ledger_entry, adjustment, reservation, live_call, limit_place, cdr_correction TO ringmaster_engine, ringmaster_operator, ringmaster_viewer;
 GRANT INSERT ON adjustment TO ringmaster_operator;
 -- Refused with advice, rather than with "permission denied".
@@ -421,6 +439,7 @@ GRANT UPDATE (balance, pending) ON account_balance TO ringmaster_engine;
 GRANT INSERT, UPDATE ON reservation TO ringmaster_engine;
 GRANT INSERT, UPDATE, DELETE ON live_call, limit_place, secret_try TO ringmaster_engine;
 GRANT SELECT ON secret_try TO ringmaster_engine;
+GRANT SELECT, INSERT, DELETE ON secret_failure TO ringmaster_engine;
 GRANT SELECT, DELETE ON secret_try TO ringmaster_operator;
 GRANT EXECUTE ON FUNCTION set_card_pin(text, text) TO ringmaster_operator;
 
@@ -535,8 +554,9 @@ CREATE VIEW ledger_check AS
     UNION ALL
     SELECT 'nothing_is_spent_that_is_not_there', b.account, format('balance %s, pending %s, credit limit %s', b.balance, b.pending, a.credit_limit)
     FROM account_balance b JOIN account a USING (account)
-    WHERE b.balance - b.pending + a.credit_limit < 0 AND NOT EXISTS (SELECT FROM ledger_entry e JOIN cdr c USING (call_id, node) WHERE e.account = b.account AND c.flags && ARRAY['excess', 'outage'])
-        AND NOT EXISTS (SELECT FROM ledger_entry e WHERE e.account = b.account AND e.kind = 'correction')
+    -- but for what calls came to that no engine could keep within their grant: their CDRs say so
+    WHERE b.balance - b.pending + a.credit_limit < 0 AND b.balance - b.pending + a.credit_limit < (SELECT coalesce(sum(e.amount), 0) FROM ledger_entry e LEFT JOIN cdr c USING (call_id, node)
+        WHERE e.account = b.account AND e.amount < 0 AND (e.kind = 'correction' OR c.flags && ARRAY['excess', 'outage', 'late']))
     UNION ALL
     SELECT 'cdr_charges_are_the_ledgers', coalesce(c.call_id, e.call_id) || '@' || coalesce(c.node, e.node), format('account %s: CDR %s, ledger %s', coalesce(c.account, e.account), c.amount, e.amount)
     FROM (SELECT d.call_id, d.node, x.account, sum(CASE WHEN x.share THEN x.amount ELSE -x.amount END) AS amount
@@ -550,9 +570,26 @@ CREATE VIEW ledger_check AS
     FULL JOIN (SELECT call_id, node, account::text, sum(amount) AS amount FROM ledger_entry WHERE kind = 'correction' GROUP BY 1, 2, 3) AS e USING (call_id, node, account)
     WHERE c.amount IS DISTINCT FROM e.amount
     UNION ALL
-    SELECT 'what_is_posted_is_in_the_ledger', r.call_id || '@' || r.node || '#' || r.charge, format('payer %s posted %s', r.payer, r.posted)
-    FROM reservation r WHERE r.state = 'posted' AND NOT EXISTS (SELECT FROM ledger_entry e WHERE e.call_id = r.call_id AND e.node = r.node AND e.charge = r.charge AND e.account = r.account
-        AND e.kind = 'charge')
+    SELECT 'what_is_posted_is_in_the_ledger', r.call_id || '@' || r.node || '#' || r.charge, format('account %s: posted %s, ledger %s', r.account, r.posted, e.amount)
+    FROM (SELECT call_id, node, charge, account, sum(posted) AS posted FROM reservation WHERE state = 'posted' GROUP BY 1, 2, 3, 4) AS r
+    LEFT JOIN (SELECT call_id, node, charge, account, -sum(amount) AS amount FROM ledger_entry WHERE kind = 'charge' GROUP BY 1, 2, 3, 4) AS e USING (call_id, node, charge, account)
+    WHERE r.posted IS DISTINCT FROM e.amount
+    UNION ALL
+    SELECT 'a_charge_is_in_the_accounts_currency', c.call_id || '@' || c.node, format('account %s has %s, the CDR says %s', a.account, a.currency, x.currency)
+    FROM cdr c, jsonb_to_recordset(c.charges) AS x (account text, currency text) JOIN account a USING (account) WHERE c.charges <> '[]' AND a.currency <> x.currency
+    UNION ALL
+    SELECT 'a_correction_is_of_a_call_that_was_closed', k.call_id || '@' || k.node, coalesce('its CDR says ' || c.outcome, 'it has no CDR')
+    FROM cdr_correction k LEFT JOIN cdr c USING (call_id, node) WHERE c.outcome IS DISTINCT FROM 'node_lost'
+    UNION ALL
+    SELECT 'what_is_held_is_for_a_live_call', r.call_id || '@' || r.node || '#' || r.charge, format('%s is pending for account %s', r.amount, r.account)
+    FROM reservation r WHERE r.state = 'pending' AND NOT EXISTS (SELECT FROM live_call l WHERE l.call_id = r.call_id AND l.node = r.node)
+    UNION ALL
+    SELECT 'a_place_is_of_a_live_call', p.call_limit || ' ' || p.key, format('call %s@%s', p.call_id, p.node)
+    FROM limit_place p WHERE p.released_at IS NULL AND NOT EXISTS (SELECT FROM live_call l WHERE l.call_id = p.call_id AND l.node = p.node)
+    UNION ALL
+    SELECT 'a_voucher_is_in_the_ledger', coalesce(v.account, e.account), format('vouchers %s, ledger %s', v.amount, e.amount)
+    FROM (SELECT account::text, sum(amount) AS amount FROM voucher WHERE account IS NOT NULL GROUP BY account) AS v
+    FULL JOIN (SELECT account::text, sum(amount) AS amount FROM ledger_entry WHERE kind = 'voucher' GROUP BY account) AS e USING (account) WHERE v.amount IS DISTINCT FROM e.amount
     UNION ALL
     SELECT 'an_ended_call_holds_nothing', r.call_id || '@' || r.node || '#' || r.charge, format('%s is pending for account %s', r.amount, r.account)
     FROM reservation r JOIN cdr c USING (call_id, node) WHERE r.state = 'pending'
@@ -563,7 +600,7 @@ CREATE VIEW ledger_check AS
     SELECT 'no_more_calls_than_the_limit', l.call_limit || ' ' || p.key, format('%s calls, at most %s', count(*), l.maximum_calls)
     FROM limit_place p JOIN call_limit l USING (call_limit) WHERE p.released_at IS NULL AND l.maximum_calls IS NOT NULL GROUP BY l.call_limit, p.key, l.maximum_calls HAVING count(*) > l.maximum_calls
     UNION ALL
-    SELECT 'an_adjustment_is_in_the_ledger', a.account, format('adjustments %s, ledger %s', a.amount, e.amount)
+    SELECT 'an_adjustment_is_in_the_ledger', coalesce(a.account, e.account), format('adjustments %s, ledger %s', a.amount, e.amount)
     FROM (SELECT account, sum(amount) AS amount FROM adjustment GROUP BY account) AS a
     FULL JOIN (SELECT account, sum(amount) AS amount FROM ledger_entry WHERE kind = 'adjustment' GROUP BY account) AS e USING (account) WHERE a.amount IS DISTINCT FROM e.amount;
 COMMENT ON VIEW ledger_check IS 'What is wrong with the books: empty when all is well. ringmaster ledger check shows it';

@@ -81,4 +81,4 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION wait_for_revision(bigint, interval) IS 'Waits until every engine seen in the last 15 s serves a config revision, by default the newest, and returns it; else an error says which lag. Warns of what stands in config_problem';
 
-COMMENT ON COLUMN cdr.flags IS 'What to look at: excess (the node let it go on beyond what was granted), outage (admitted while Postgres was away), unpaid (nobody could be charged), times (the node sent times that cannot be, such as a conversation longer than the call; they were put within the call''s own bounds)';
+COMMENT ON COLUMN cdr.flags IS 'What to look at: excess (the node let it go on beyond what was granted), outage (admitted while Postgres was away), late (what it held had gone back before its end came; it was charged all the same), unpaid (nobody could be charged), times (the node sent times that cannot be, such as a conversation longer than the call; they were put within the call''s own bounds)';

@@ -434,7 +434,8 @@ func TestExtension(t *testing.T) {
 		want   string
 		holds  string
 	}{
-		{400 * time.Second, "[]", "30 6"}, {490 * time.Second, "[{long 1 2400 false}]", "30 24"}, {495 * time.Second, "[]", "30 24"}, {2300 * time.Second, "[{long 1 3000 true}]", "30 30"}, {2950 * time.Second, "[]", "30 30"},
+		{400 * time.Second, "[]", "30 6"}, {490 * time.Second, "[{long 1 2400 false}]", "30 24"}, {495 * time.Second, "[{long 1 2400 false}]", "30 24"}, {2300 * time.Second, "[{long 1 3000 true}]", "30 30"},
+		{2950 * time.Second, "[{long 1 3000 true}]", "30 30"},
 	} {
 		if got := beat(c.talked); got != c.want || balance(t, dsn, "anna") != c.holds {
 			t.Errorf("after %v: %s, holding %s; want %s, %s", c.talked, got, balance(t, dsn, "anna"), c.want, c.holds)

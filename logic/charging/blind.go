@@ -10,7 +10,8 @@ func GrantBlind(r *Reserve, spent map[string]int64) Answer {
 	for i, payer := range r.Terms.Payers {
 		most[i] = max(r.BlindCap-spent[payer.Key()], 0)
 	}
-	seconds := r.Terms.affordable(min(r.Wanted, r.Terms.Maximum), most)
+	together := len(most) == len(r.Terms.Payers) && r.Terms.Payers[0].Key() == r.Terms.Payers[1].Key()
+	seconds := r.Terms.affordable(min(r.Wanted, r.Terms.Maximum), most, together)
 	if seconds < max(r.Minimum, 1) {
 		return Answer{State: StateRefused, Reason: ReasonBlindCap}
 	}

@@ -111,9 +111,18 @@ func (t *Terms) Grant(wanted, minimum int64, held [MaxPayers]int64, payers []*Ac
 		}
 		most[i], tightest[i] = account.most(held[i])
 	}
-	g.Seconds = t.affordable(wanted, most)
+	together := len(t.Payers) == MaxPayers && payers[0] == payers[1] // one account pays both parts
+	if together {
+		most[0], tightest[0] = payers[0].most(saturated(held[0], held[1]))
+		most[1] = 0
+	}
+	g.Seconds = t.affordable(wanted, most, together)
 	if g.Seconds < max(minimum, 1) {
 		g.Reason, g.Payer = ReasonNoMoney, 0
+		if together {
+			g.Reason, g.Seconds = tightest[0], 0
+			return g
+		}
 		parts := t.Split(t.Price.Amount(max(minimum, 1)))
 		for i := range t.Payers {
 			if parts[i] > most[i] {
@@ -128,7 +137,7 @@ func (t *Terms) Grant(wanted, minimum int64, held [MaxPayers]int64, payers []*Ac
 	g.Parts = t.Split(g.Amount)
 	g.Final = g.Seconds < wanted || g.Seconds == t.Maximum
 	for i := range t.Payers {
-		payers[i].take(g.Parts[i]-held[i], extends)
+		payers[i].take(g.Parts[i]-held[i], extends || together && i > 0)
 	}
 	return g
 }

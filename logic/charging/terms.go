@@ -97,9 +97,9 @@ func (t *Terms) Settle(talk time.Duration, granted int64) (c Cost) {
 	return c
 }
 
-// affordable is the most seconds, up to wanted, of which each payer can pay its part.
-func (t *Terms) affordable(wanted int64, most [MaxPayers]int64) int64 {
-	if len(t.Payers) == 1 {
+// affordable is the most seconds, up to wanted, of which each payer can pay its part, or, together, the first one all.
+func (t *Terms) affordable(wanted int64, most [MaxPayers]int64, together bool) int64 {
+	if len(t.Payers) == 1 || together {
 		return min(wanted, t.Price.Seconds(most[0]))
 	}
 	pays := func(seconds int64) bool {

@@ -10,16 +10,23 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"ringmaster/logic/charging"
 )
 
 // Times of what calls ask for. Callers wait some 20 ms; the transaction that they share may take longer, but not so long that a Postgres that does not
 // answer keeps the runner from noticing that it answers again.
 const (
-	askTimeout   = 250 * time.Millisecond // for a transaction
+	askTimeout   = 250 * time.Millisecond // for a transaction, unless a caller has more time
+	stuckFor     = 5 * time.Second        // how long nobody waits again for an account that somebody kept locked
+	stuckPause   = 5 * time.Millisecond   // before what only waits for such accounts is tried again
 	probeTimeout = 500 * time.Millisecond // for the question whether Postgres is there again
 	probePause   = 100 * time.Millisecond // between two of them
 )
+
+// maxSecrets is how many PINs one transaction looks at: hashing one takes a millisecond or two.
+const maxSecrets = 16
 
 // ErrAway is in the error of what is asked while Postgres does not answer.
 var ErrAway = errors.New("Postgres does not answer")
@@ -40,14 +47,19 @@ type asked struct {
 	err    error
 	done   chan struct{}
 	took   bool   // something is held for it
+	partly bool   // what it was granted could not be held, or not all of it
+	stuck  bool   // an account that it needs is locked by somebody else
 	claim  string // by which what is held is known as its
 }
 
 // asker does what all callers ask for, in shared transactions.
 type asker struct {
 	ledger *Ledger
+	name   string // of the queue
+	most   int    // asks that share a transaction
 	queue  chan *asked
 	away   atomic.Bool
+	stuck  map[string]time.Time // accounts that somebody kept locked, and until when nobody waits for them; the runner's
 
 	mu    sync.Mutex
 	voids []void        // to be given back
@@ -60,14 +72,17 @@ type asker struct {
 // maxVoids is how many reservations may wait to be given back. Those beyond expire by themselves.
 const maxVoids = 65_536
 
-func newAsker(l *Ledger) *asker {
-	return &asker{ledger: l, queue: make(chan *asked, MaxQueue), wake: make(chan struct{}, 1), engine: strconv.FormatUint(rand.Uint64(), 36)}
+func newAsker(l *Ledger, name string, most int) *asker {
+	return &asker{ledger: l, name: name, most: most, queue: make(chan *asked, MaxQueue), stuck: make(map[string]time.Time), wake: make(chan struct{}, 1), engine: strconv.FormatUint(rand.Uint64(), 36)}
 }
 
 // Ask takes what a call asks for: money, a place in a limit, a try of a secret, or a look at a balance. What it grants is durable. When ctx ends first, what is granted later is given back, and so is
 // what a transaction may have taken whose outcome is unknown. On an error nothing is held.
 func (l *Ledger) Ask(ctx context.Context, ask *charging.Ask) (charging.Answer, error) {
 	a := l.asks
+	if ask.Kind == charging.KindSecret {
+		a = l.secrets // so that whoever guesses PINs keeps no money waiting
+	}
 	fail := func(err error) (charging.Answer, error) {
 		return charging.Answer{}, fmt.Errorf("couldn't ask for what a call needs: %w", err)
 	}
@@ -77,16 +92,16 @@ func (l *Ledger) Ask(ctx context.Context, ask *charging.Ask) (charging.Answer, e
 	p := &asked{Ask: ask, ctx: ctx, done: make(chan struct{}), claim: a.engine + "." + strconv.FormatUint(a.claims.Add(1), 36)}
 	select {
 	case a.queue <- p:
-		l.metrics.queueDepth.WithLabelValues(queueAsk).Inc()
+		l.metrics.queueDepth.WithLabelValues(a.name).Inc()
 	default:
-		l.metrics.refused.WithLabelValues(queueAsk, "full").Inc()
+		l.metrics.refused.WithLabelValues(a.name, "full").Inc()
 		return fail(ErrQueueFull)
 	}
 	select {
 	case <-p.done:
 	case <-ctx.Done():
 		if p.state.CompareAndSwap(askWaits, askAbandoned) {
-			l.metrics.late.WithLabelValues(queueAsk).Inc()
+			l.metrics.late.WithLabelValues(a.name).Inc()
 			return fail(ctx.Err())
 		}
 		<-p.done
@@ -99,7 +114,7 @@ func (l *Ledger) Ask(ctx context.Context, ask *charging.Ask) (charging.Answer, e
 
 // run answers until the context has ended.
 func (a *asker) run(ctx context.Context) {
-	batch := make([]*asked, 0, MaxBatch)
+	batch := make([]*asked, 0, a.most)
 	for {
 		batch = batch[:0]
 		select {
@@ -111,7 +126,7 @@ func (a *asker) run(ctx context.Context) {
 		case p := <-a.queue:
 			batch = append(batch, p)
 		}
-		for more := true; more && len(batch) < MaxBatch; {
+		for more := true; more && len(batch) < a.most; {
 			select {
 			case p := <-a.queue:
 				batch = append(batch, p)
@@ -122,7 +137,7 @@ func (a *asker) run(ctx context.Context) {
 		waiting := batch[:0]
 		for _, p := range batch {
 			if p.ctx.Err() != nil && p.state.CompareAndSwap(askWaits, askAbandoned) || p.state.Load() == askAbandoned {
-				a.ledger.metrics.queueDepth.WithLabelValues(queueAsk).Dec()
+				a.ledger.metrics.queueDepth.WithLabelValues(a.name).Dec()
 				close(p.done)
 				continue
 			}
@@ -131,34 +146,92 @@ func (a *asker) run(ctx context.Context) {
 		if len(waiting) == 0 {
 			continue
 		}
-		begun := time.Now()
-		err := a.do(ctx, waiting)
-		if err == nil {
-			a.ledger.metrics.batchSize.WithLabelValues(queueAsk).Observe(float64(len(waiting)))
-			a.ledger.metrics.commits.WithLabelValues(queueAsk).Observe(time.Since(begun).Seconds())
-		}
-		a.finish(waiting, err)
-		if err != nil && ctx.Err() == nil {
-			a.ledger.metrics.retries.WithLabelValues(queueAsk).Inc()
-			a.ledger.log.Warn("what calls ask for can't be taken from Postgres", "asks", len(waiting), "error", err)
-			a.probe(ctx)
-		}
+		a.attempt(ctx, waiting)
 	}
 }
 
-// finish answers the callers that wait, and gives back what was taken for those that do not. With an error it is unknown what was taken.
+// attempt takes what a batch asks for. Where Postgres refuses one of them, the others must not suffer for it.
+func (a *asker) attempt(ctx context.Context, batch []*asked) {
+	begun := time.Now()
+	err := a.do(ctx, batch, false)
+	if isLocked(err) {
+		err = a.do(ctx, batch, true)
+	}
+	switch {
+	case err == nil:
+		a.ledger.metrics.batchSize.WithLabelValues(a.name).Observe(float64(len(batch)))
+		a.ledger.metrics.commits.WithLabelValues(a.name).Observe(time.Since(begun).Seconds())
+		a.finish(a.putBack(ctx, batch), nil)
+		return
+	case isRefused(err) && len(batch) > 1:
+		half := len(batch) / 2
+		a.attempt(ctx, batch[:half:half])
+		a.attempt(ctx, batch[half:])
+		return
+	}
+	a.finish(batch, err)
+	if ctx.Err() != nil {
+		return
+	}
+	a.ledger.metrics.retries.WithLabelValues(a.name).Inc()
+	a.ledger.log.Warn("what calls ask for can't be taken from Postgres", "asks", len(batch), "error", err)
+	if !isRefused(err) {
+		a.probe(ctx)
+	}
+}
+
+// putBack lets those wait again whose account somebody else has locked, as long as their callers do, and returns the others.
+func (a *asker) putBack(ctx context.Context, batch []*asked) []*asked {
+	done := batch[:0]
+	waits := 0
+	for _, p := range batch {
+		if !p.stuck {
+			done = append(done, p)
+			continue
+		}
+		p.stuck = false
+		select {
+		case a.queue <- p:
+			waits++
+		default:
+			p.err = ErrQueueFull
+			done = append(done, p)
+		}
+	}
+	if waits > 0 && len(done) == 0 {
+		select {
+		case <-time.After(stuckPause):
+		case <-ctx.Done():
+		}
+	}
+	return done
+}
+
+// finish answers the callers that wait, and gives back what was taken for those that do not. With an error it is unknown what was taken, unless Postgres has refused it.
 func (a *asker) finish(batch []*asked, err error) {
-	a.ledger.metrics.queueDepth.WithLabelValues(queueAsk).Sub(float64(len(batch)))
+	a.ledger.metrics.queueDepth.WithLabelValues(a.name).Sub(float64(len(batch)))
 	for _, p := range batch {
 		if err != nil {
 			p.err, p.answer = err, charging.Answer{}
 		}
 		told := p.state.CompareAndSwap(askWaits, askAnswered)
-		if err != nil || !told && p.took {
+		if err != nil && !isRefused(err) || err == nil && (!told && p.took || p.partly) {
 			a.give(p)
 		}
 		close(p.done)
 	}
+}
+
+// isRefused reports whether Postgres has said no, and so has taken nothing: besides values that it will never take those are transactions that stood in each other's way (class 40).
+func isRefused(err error) bool {
+	var pg *pgconn.PgError
+	return isInvalid(err) || errors.As(err, &pg) && pg.Code[:2] == "40"
+}
+
+// isLocked reports whether somebody else kept a row locked (lock_not_available).
+func isLocked(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "55P03"
 }
 
 // probe waits until Postgres answers. Until then nobody asks it, and everybody is told so at once.
@@ -170,7 +243,7 @@ func (a *asker) probe(ctx context.Context) {
 		for len(a.queue) > 0 {
 			p := <-a.queue
 			p.took = false
-			a.ledger.metrics.queueDepth.WithLabelValues(queueAsk).Dec()
+			a.ledger.metrics.queueDepth.WithLabelValues(a.name).Dec()
 			p.err = ErrAway
 			p.state.CompareAndSwap(askWaits, askAnswered)
 			close(p.done)
@@ -223,13 +296,14 @@ func (a *asker) give(p *asked) {
 
 // giveBack gives back until the context has ended, again and again until it is done.
 func (a *asker) giveBack(ctx context.Context) {
-	pause := retryFirst
+	pause, most := retryFirst, MaxBatch
 	for {
 		a.mu.Lock()
-		n := min(len(a.voids), MaxBatch)
+		n := min(len(a.voids), most)
 		batch := a.voids[:n:n]
 		a.mu.Unlock()
 		if n == 0 {
+			most = MaxBatch
 			select {
 			case <-a.wake:
 				continue
@@ -248,7 +322,19 @@ func (a *asker) giveBack(ctx context.Context) {
 			pause = retryFirst
 			continue
 		}
-		a.ledger.metrics.retries.WithLabelValues(queueAsk).Inc()
+		a.ledger.metrics.retries.WithLabelValues(a.name).Inc()
+		if isInvalid(err) && n > 1 {
+			most = 1 // one of them is bad: the others must not wait for it
+			continue
+		}
+		if isInvalid(err) {
+			a.ledger.log.Error("Postgres refuses to give something back", "call_id", batch[0].CallID, "error", err)
+			a.ledger.metrics.forgotten.Inc()
+			a.mu.Lock()
+			a.voids = a.voids[1:]
+			a.mu.Unlock()
+			continue
+		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():

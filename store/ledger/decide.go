@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -22,11 +23,13 @@ type writes struct {
 	Held         []heldRow        `json:"held"`
 	Places       []placeRow       `json:"places"`
 	Tries        []tryRow         `json:"tries"`
+	Failures     []failureRow     `json:"failures"`
 	Calls        []liveRow        `json:"calls"`
 	Claims       []claimRow       `json:"claims"`
 	places       map[placeKey]bool
 	calls        map[[2]string]bool
-	cleared      []string // cards whose PIN was right
+	cleared      []string             // cards whose PIN was right
+	missing      map[charging.Key]int // reservations that were not made, for their charge was there meanwhile
 }
 
 func (w *writes) any() bool {
@@ -60,15 +63,16 @@ type claimRow struct {
 
 // heldRow changes what a pending reservation holds.
 type heldRow struct {
-	CallID  string  `json:"call_id"`
-	Node    string  `json:"node"`
-	Charge  int     `json:"charge"`
-	Payer   int     `json:"payer"`
-	Amount  string  `json:"amount"`
-	Seconds int64   `json:"seconds"`
-	Final   bool    `json:"final"`
-	Talk    *int64  `json:"talk_ms"`
-	Expires float64 `json:"expires"`
+	CallID   string  `json:"call_id"`
+	Node     string  `json:"node"`
+	Charge   int     `json:"charge"`
+	Payer    int     `json:"payer"`
+	Amount   string  `json:"amount"`
+	Seconds  int64   `json:"seconds"`
+	Final    bool    `json:"final"`
+	Extended bool    `json:"extended"`
+	Talk     *int64  `json:"talk_ms"`
+	Expires  float64 `json:"expires"`
 }
 
 type placeRow struct {
@@ -83,6 +87,13 @@ type placeRow struct {
 type tryRow struct {
 	Scope string `json:"scope"`
 	Key   string `json:"key"`
+}
+
+type failureRow struct {
+	CallID string `json:"call_id"`
+	Node   string `json:"node"`
+	Try    int    `json:"try"`
+	Digest string `json:"digest"` // hexadecimal
 }
 
 type liveRow struct {
@@ -101,12 +112,30 @@ type liveRow struct {
 	StartedAt    string `json:"started_at"`
 }
 
-// do takes what a batch of asks wants, in one transaction.
-func (a *asker) do(ctx context.Context, batch []*asked) error {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+// beginSQL begins a transaction that waits for an account that another one has locked for 100 ms: an engine is done in less, so it is somebody's psql.
+const beginSQL = "BEGIN; SET LOCAL lock_timeout = 100"
+
+// do takes what a batch of asks wants, in one transaction. With skip it waits for no account that somebody else has locked: who needs it is stuck.
+func (a *asker) do(ctx context.Context, batch []*asked, skip bool) error {
+	patience := askTimeout
+	for _, p := range batch {
+		left := writeFirst
+		if deadline, ok := p.ctx.Deadline(); ok {
+			left = min(left, time.Until(deadline))
+		}
+		patience = max(patience, left)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return pgx.BeginFunc(ctx, a.ledger.pool, func(tx pgx.Tx) error {
-		var want wanted
+	return pgx.BeginTxFunc(ctx, a.ledger.pool, pgx.TxOptions{BeginQuery: beginSQL}, func(tx pgx.Tx) error {
+		want := wanted{skip: skip}
+		for account, until := range a.stuck {
+			if a.ledger.now().Before(until) {
+				want.stuck = append(want.stuck, account)
+			} else {
+				delete(a.stuck, account)
+			}
+		}
 		for _, p := range batch {
 			want.add(p.Ask)
 		}
@@ -114,14 +143,39 @@ func (a *asker) do(ctx context.Context, batch []*asked) error {
 		if err != nil {
 			return err
 		}
-		w := &writes{places: make(map[placeKey]bool), calls: make(map[[2]string]bool)}
+		for account := range s.stuck {
+			if _, known := a.stuck[account]; !known && len(a.stuck) < MaxBatch {
+				a.stuck[account] = a.ledger.now().Add(stuckFor)
+			}
+		}
+		w := &writes{places: make(map[placeKey]bool), calls: make(map[[2]string]bool), missing: make(map[charging.Key]int)}
 		for _, p := range batch {
-			p.answer, p.took = s.decide(p, w)
+			if p.stuck = s.needsStuck(p.Ask); !p.stuck {
+				p.answer, p.took = s.decide(p, w)
+			}
 		}
 		if !w.any() {
 			return nil
 		}
-		return w.write(ctx, tx)
+		if err := w.write(ctx, tx); err != nil {
+			return err
+		}
+		for _, p := range batch {
+			if p.Kind == charging.KindReserve && w.missing[p.Reserve.Key] > 0 {
+				p.answer, p.took, p.partly = charging.Answer{}, false, true
+			}
+		}
+		return nil
+	})
+}
+
+// needsStuck reports whether an ask needs an account that somebody else has locked.
+func (s *state) needsStuck(ask *charging.Ask) bool {
+	if len(s.stuck) == 0 || ask.Kind != charging.KindReserve {
+		return false
+	}
+	return slices.ContainsFunc(ask.Reserve.Terms.Payers, func(p charging.Party) bool {
+		return s.stuck[p.Account] || p.Account == "" && s.stuck[s.numbers[p.Number]]
 	})
 }
 
@@ -169,19 +223,38 @@ func (s *state) reserve(r *charging.Reserve, claim string, w *writes) (charging.
 			payers[i].NewCountry = s.bound[payers[i].Name] && !slices.Contains(s.countries[payers[i].Name], charging.CountryCode(r.Terms.Number))
 		}
 	}
+	counted := s.countedFor(r.Key, payers)
+	for _, account := range counted {
+		account.Calls-- // a call that goes on after a conversation is one call still
+	}
 	g := r.Terms.Grant(r.Wanted, r.Minimum, [charging.MaxPayers]int64{}, payers)
 	if g.Seconds == 0 {
+		for _, account := range counted {
+			account.Calls++
+		}
 		return refused(g.Reason)
 	}
 	rows := make([]reservation, len(payers))
 	for i, payer := range payers {
-		rows[i] = reservation{account: payer.Name, payer: i + 1, state: "pending", amount: g.Parts[i], seconds: g.Seconds, final: g.Final, talk: -1, body: int64(r.Body), terms: r.Terms}
+		rows[i] = reservation{account: payer.Name, payer: i + 1, state: "pending", hour: true, day: true, amount: g.Parts[i], seconds: g.Seconds, final: g.Final, talk: -1, body: int64(r.Body), terms: r.Terms}
 		w.Reservations = append(w.Reservations, reservationRow{CallID: r.Key.CallID, Node: r.Key.Node, Charge: r.Key.Number, Payer: i + 1, Account: payer.Name,
 			Amount: tariff.FormatAmount(g.Parts[i]), Seconds: g.Seconds, Final: g.Final, Body: int64(r.Body), Terms: r.Terms, Expires: float64(g.Seconds) + setupTime.Seconds(), Claim: claim})
 	}
 	s.reservations[r.Key] = rows
 	w.call(r.Key.CallID, r.Key.Node, &r.Call)
 	return charging.Answer{State: charging.StateGranted, Seconds: g.Seconds, Final: g.Final, Account: payers[0].Name}, true
+}
+
+// countedFor lists those of the payers among whose calls this one is already, by an earlier charge.
+func (s *state) countedFor(key charging.Key, payers []*charging.Account) (counted []*charging.Account) {
+	for number := 1; number <= maxCharges; number++ {
+		for _, r := range s.reservations[charging.Key{CallID: key.CallID, Node: key.Node, Number: number}] {
+			if account := s.accounts[r.account]; r.state == "pending" && account != nil && slices.Contains(payers, account) && !slices.Contains(counted, account) {
+				counted = append(counted, account)
+			}
+		}
+	}
+	return counted
 }
 
 // shrink makes an earlier charge of the call hold no more than its conversation did cost.
@@ -197,6 +270,12 @@ func (s *state) shrink(key charging.Key, finished charging.Finished, w *writes) 
 		part := cost.Parts[r.payer-1]
 		if account := s.accounts[r.account]; account != nil {
 			account.Available += r.amount - part
+			if r.hour {
+				account.SpentHour -= r.amount - part
+			}
+			if r.day {
+				account.SpentDay -= r.amount - part
+			}
 		}
 		r.amount, r.talk = part, finished.Talk
 		w.Held = append(w.Held, heldRow{CallID: key.CallID, Node: key.Node, Charge: key.Number, Payer: r.payer, Amount: tariff.FormatAmount(part), Seconds: r.seconds, Final: true,
@@ -216,6 +295,12 @@ func (w *writes) call(callID, node string, f *charging.Facts) {
 
 func (s *state) admit(l *charging.Limit, claim string, w *writes) (charging.Answer, bool) {
 	key := placeKey{limitKey{l.Name, l.Key}, l.CallID, l.Node}
+	if s.ended[[2]string{l.CallID, l.Node}] {
+		return charging.Answer{}, false // asked before its end, and read after it
+	}
+	if has, had := s.places[key]; had && !has {
+		return charging.Answer{}, false // given back meanwhile: whoever asks again was told that nothing is held
+	}
 	if s.places[key] || w.places[key] {
 		w.Claims = append(w.Claims, claimRow{CallID: l.CallID, Node: l.Node, Limit: l.Name, Key: l.Key, Claim: claim})
 		return charging.Answer{State: charging.StateGranted}, true
@@ -230,15 +315,21 @@ func (s *state) admit(l *charging.Limit, claim string, w *writes) (charging.Answ
 }
 
 func (s *state) verify(secret *charging.Secret, w *writes) charging.Answer {
-	found := s.cards[secret.Card]
-	right := charging.MatchPIN(found.pin, secret.PIN) && found.active
+	failure := failureOf(secret)
+	if s.failed[failure] {
+		return charging.Answer{State: charging.StateRefused, Reason: charging.ReasonWrong} // it was told so, and counts once
+	}
 	for _, key := range triesOf(secret) {
 		if budget, ok := s.budgets[key.scope]; ok && s.tries[key] >= budget {
 			return charging.Answer{State: charging.StateRefused, Reason: charging.ReasonLocked}
 		}
 	}
+	found := s.cards[secret.Card]
+	right := charging.MatchPIN(found.pin, secret.PIN) && found.active
 	account := s.accounts[found.account]
 	if !right || account == nil {
+		s.failed[failure] = true
+		w.Failures = append(w.Failures, failureRow{Cut(secret.CallID, maxCDRText), Cut(secret.Node, maxCDRText), secret.Try, hex.EncodeToString(failure.digest[:])})
 		for _, key := range triesOf(secret) {
 			s.tries[key]++
 			w.Tries = append(w.Tries, tryRow{key.scope, Cut(key.key, maxCDRText)})
@@ -258,14 +349,14 @@ const (
 		made AS (
 			INSERT INTO reservation (call_id, node, charge, payer, account, amount, seconds, final, body, terms, expires_at, claims)
 			SELECT call_id, node, charge, payer, account, amount, seconds, final, body, terms, clock_timestamp() + make_interval(secs => expires), ARRAY[claim] FROM given
-			ON CONFLICT DO NOTHING RETURNING account, amount),
+			ON CONFLICT DO NOTHING RETURNING call_id, node, charge, account, amount),
 		held AS (UPDATE account_balance b SET pending = b.pending + m.amount FROM (SELECT account, sum(amount) AS amount FROM made GROUP BY account) AS m WHERE b.account = m.account)
-		SELECT count(*) FROM made`
+		SELECT call_id, node, charge, count(*) FROM made GROUP BY call_id, node, charge`
 	changeHeldSQL = `WITH given AS MATERIALIZED (SELECT * FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, charge integer, payer integer, amount numeric, seconds bigint, final boolean,
-			talk_ms bigint, expires double precision)),
+			talk_ms bigint, expires double precision, extended boolean)),
 		was AS MATERIALIZED (SELECT r.call_id, r.node, r.charge, r.payer, r.amount FROM reservation r JOIN given USING (call_id, node, charge, payer) WHERE r.state = 'pending' FOR UPDATE OF r),
 		changed AS (
-			UPDATE reservation r SET amount = g.amount, seconds = g.seconds, final = g.final, talk_ms = coalesce(g.talk_ms, r.talk_ms), expires_at = clock_timestamp() + make_interval(secs => g.expires)
+			UPDATE reservation r SET amount = g.amount, seconds = g.seconds, final = g.final, extended = r.extended OR g.extended, talk_ms = coalesce(g.talk_ms, r.talk_ms), expires_at = clock_timestamp() + make_interval(secs => g.expires)
 			FROM given g JOIN was w USING (call_id, node, charge, payer)
 			WHERE r.call_id = g.call_id AND r.node = g.node AND r.charge = g.charge AND r.payer = g.payer
 			RETURNING r.account, g.amount - w.amount AS change)
@@ -287,6 +378,8 @@ const (
 		ON CONFLICT (scope, key) DO UPDATE SET
 			began_at = CASE WHEN t.began_at > now() - (SELECT make_interval(secs => b.window_seconds) FROM secret_budget b WHERE b.scope = t.scope) THEN t.began_at ELSE now() END,
 			failures = CASE WHEN t.began_at > now() - (SELECT make_interval(secs => b.window_seconds) FROM secret_budget b WHERE b.scope = t.scope) THEN t.failures ELSE 0 END + excluded.failures`
+	failureSQL = `INSERT INTO secret_failure (call_id, node, try, digest)
+		SELECT call_id, node, try, decode(digest, 'hex') FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, try integer, digest text) ON CONFLICT DO NOTHING`
 	clearSQL = `DELETE FROM secret_try WHERE scope = 'card' AND key = ANY ($1::text[])`
 )
 
@@ -305,16 +398,17 @@ func (w *writes) write(ctx context.Context, tx pgx.Tx) error {
 		queue(changeHeldSQL, w.Held)
 	}
 	if len(w.Reservations) > 0 {
-		queue(holdSQL, w.Reservations).QueryRow(func(row pgx.Row) error {
+		for _, r := range w.Reservations {
+			w.missing[charging.Key{CallID: r.CallID, Node: r.Node, Number: r.Charge}]++
+		}
+		queue(holdSQL, w.Reservations).Query(func(rows pgx.Rows) error {
+			var key charging.Key
 			var made int
-			if err := row.Scan(&made); err != nil {
-				return err
-			}
-			if made != len(w.Reservations) {
-				// Another engine has written the same charge, of another account: all is done again, and finds it.
-				return fmt.Errorf("%d of %d reservations were there meanwhile", len(w.Reservations)-made, len(w.Reservations))
-			}
-			return nil
+			_, err := pgx.ForEachRow(rows, []any{&key.CallID, &key.Node, &key.Number, &made}, func() error {
+				w.missing[key] -= made
+				return nil
+			})
+			return err
 		})
 	}
 	if len(w.Places) > 0 {
@@ -328,6 +422,7 @@ func (w *writes) write(ctx context.Context, tx pgx.Tx) error {
 	}
 	if len(w.Tries) > 0 {
 		queue(trySQL, w.Tries)
+		queue(failureSQL, w.Failures)
 	}
 	if len(w.cleared) > 0 {
 		b.Queue(clearSQL, w.cleared)
@@ -354,6 +449,8 @@ const (
 				FROM given g JOIN reservation r USING (call_id, node, charge) WHERE r.state = 'pending' AND g.claim = ANY (r.claims) GROUP BY r.call_id, r.node, r.charge, r.payer, r.claims) AS g
 			WHERE r.call_id = g.call_id AND r.node = g.node AND r.charge = g.charge AND r.payer = g.payer AND r.state = 'pending' RETURNING r.account, r.amount, r.state)
 		UPDATE account_balance b SET pending = b.pending - v.amount FROM (SELECT account, sum(amount) AS amount FROM voided WHERE state = 'voided' GROUP BY account) AS v WHERE b.account = v.account`
+	tombPlacesSQL = `INSERT INTO limit_place (call_limit, key, call_id, node, taken_at, expires_at, released_at)
+		SELECT DISTINCT call_limit, key, call_id, node, 'epoch'::timestamptz, now(), now() FROM jsonb_to_recordset($1::jsonb) AS g (call_limit text, key text, call_id text, node text) ON CONFLICT DO NOTHING`
 	releaseSQL = `UPDATE limit_place p SET claims = array_remove(p.claims, g.claim), released_at = CASE array_remove(p.claims, g.claim) WHEN '{}' THEN clock_timestamp() END
 		FROM jsonb_to_recordset($1::jsonb) AS g (call_limit text, key text, call_id text, node text, claim text)
 		WHERE p.call_limit = g.call_limit AND p.key = g.key AND p.call_id = g.call_id AND p.node = g.node AND p.released_at IS NULL AND g.claim = ANY (p.claims)`
@@ -391,6 +488,7 @@ func (l *Ledger) writeVoids(ctx context.Context, batch []void) error {
 		}
 		if len(places) > 0 {
 			b.Queue(releaseSQL, string(limits))
+			b.Queue(tombPlacesSQL, string(limits))
 		}
 		return tx.SendBatch(ctx, b).Close()
 	})

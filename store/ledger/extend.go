@@ -18,9 +18,11 @@ const (
 	extendBefore = 120  // seconds before what was granted is used up
 )
 
-// runningOutSQL finds the talking calls of a node whose payment will be used up soon and can be extended: $1 node, $2 call ids, $3 answered at.
-const runningOutSQL = `SELECT DISTINCT r.call_id, r.charge FROM reservation r JOIN unnest($2::text[], $3::timestamptz[]) AS t (call_id, answered_at) USING (call_id)
-	WHERE r.node = $1 AND r.state = 'pending' AND NOT r.final AND r.talk_ms IS NULL AND t.answered_at + make_interval(secs => r.seconds - $4::bigint) < clock_timestamp()
+// runningOutSQL finds the talking calls of a node whose payment will be used up soon and can be extended, and those for which it was: $1 node, $2 call ids, $3 answered at.
+const runningOutSQL = `SELECT r.call_id, r.charge, r.seconds, r.final, NOT r.final AND t.answered_at + make_interval(secs => r.seconds - $4::bigint) < clock_timestamp() AS soon
+	FROM reservation r JOIN unnest($2::text[], $3::timestamptz[]) AS t (call_id, answered_at) USING (call_id)
+	WHERE r.node = $1 AND r.state = 'pending' AND r.payer = 1 AND r.talk_ms IS NULL
+		AND (r.extended OR NOT r.final AND t.answered_at + make_interval(secs => r.seconds - $4::bigint) < clock_timestamp())
 		AND r.charge = (SELECT max(o.charge) FROM reservation o WHERE o.call_id = r.call_id AND o.node = r.node)`
 
 // extend holds more money for conversations that go on, and says for how long they may.
@@ -34,16 +36,22 @@ func (l *Ledger) extend(ctx context.Context, node string, calls []talking) (exte
 		return nil, fmt.Errorf("couldn't look for calls whose money runs out: %w", err)
 	}
 	var running []charging.Key
-	var key charging.Key
-	_, err = pgx.ForEachRow(rows, []any{&key.CallID, &key.Number}, func() error {
-		running = append(running, charging.Key{CallID: key.CallID, Node: node, Number: key.Number})
+	var known []charging.Extension // told again with each heartbeat, for the reply to the one before may be lost
+	var one charging.Extension
+	var soon bool
+	_, err = pgx.ForEachRow(rows, []any{&one.CallID, &one.Charge, &one.Seconds, &one.Final, &soon}, func() error {
+		if soon {
+			running = append(running, charging.Key{CallID: one.CallID, Node: node, Number: one.Charge})
+		} else {
+			known = append(known, one)
+		}
 		return nil
 	})
 	if err != nil || len(running) == 0 {
-		return nil, err
+		return known, err
 	}
 	err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
-		extensions = nil
+		extensions = slices.Clip(known)
 		var want wanted
 		for _, one := range running {
 			want.callIDs, want.nodes = append(want.callIDs, one.CallID), append(want.nodes, node)
@@ -99,7 +107,7 @@ func (s *state) extend(key charging.Key, held *[]heldRow) (e charging.Extension,
 		g = charging.Grant{Seconds: rows[0].seconds, Parts: has, Final: true}
 	}
 	for i := range rows {
-		*held = append(*held, heldRow{CallID: key.CallID, Node: key.Node, Charge: key.Number, Payer: rows[i].payer, Amount: tariff.FormatAmount(g.Parts[i]), Seconds: g.Seconds, Final: g.Final,
+		*held = append(*held, heldRow{CallID: key.CallID, Node: key.Node, Charge: key.Number, Payer: rows[i].payer, Amount: tariff.FormatAmount(g.Parts[i]), Seconds: g.Seconds, Final: g.Final, Extended: true,
 			Expires: float64(g.Seconds) + setupTime.Seconds()})
 	}
 	return charging.Extension{CallID: key.CallID, Charge: key.Number, Seconds: g.Seconds, Final: g.Final}, true

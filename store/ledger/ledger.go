@@ -31,11 +31,12 @@ type Ledger struct {
 	metrics *metrics
 	now     func() time.Time
 
-	ends  *batcher[call.CDR]
-	nodes *batcher[nodeReport]
-	asks  *asker
-	stop  context.CancelFunc
-	ended sync.WaitGroup
+	ends    *batcher[*ended]
+	nodes   *batcher[nodeReport]
+	asks    *asker
+	secrets *asker
+	stop    context.CancelFunc
+	ended   sync.WaitGroup
 }
 
 // New starts the writers. Close them before the pool.
@@ -49,12 +50,13 @@ func New(c Config) *Ledger {
 	}
 	l.ends = newBatcher(queueCDR, l, l.writeEnds)
 	l.nodes = newBatcher(queueNode, l, l.writeNodes)
-	l.asks = newAsker(l)
+	l.asks, l.secrets = newAsker(l, queueAsk, MaxBatch), newAsker(l, queueSecret, maxSecrets)
 	ctx, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	l.ended.Go(func() { l.ends.run(ctx) })
 	l.ended.Go(func() { l.nodes.run(ctx) })
 	l.ended.Go(func() { l.asks.run(ctx) })
+	l.ended.Go(func() { l.secrets.run(ctx) })
 	l.ended.Go(func() { l.asks.giveBack(ctx) })
 	l.ended.Go(func() { l.reap(ctx) })
 	return l
@@ -72,13 +74,11 @@ func (l *Ledger) Close() {
 // the caller does it again: ErrInvalid in it says that this would be in vain, ErrQueueFull that Postgres is behind, and that of
 // the context that the deadline came first.
 func (l *Ledger) End(ctx context.Context, cdr call.CDR) ([]charging.Booked, error) {
-	if err := l.ends.do(ctx, cdr); err != nil {
+	end := &ended{CDR: cdr}
+	if err := l.ends.do(ctx, end); err != nil {
 		return nil, fmt.Errorf("couldn't store the CDR of call %q: %w", cdr.CallID, err)
 	}
-	if !holds(&cdr) {
-		return nil, nil
-	}
-	return l.booked(ctx, cdr.CallID, cdr.Node)
+	return end.booked, nil
 }
 
 // Cut makes a text one that Postgres takes: at most so many bytes, UTF-8, and no NUL.

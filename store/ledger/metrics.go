@@ -24,6 +24,8 @@ const (
 	queueCDR  = "cdr"
 	queueNode = "node"
 	queueAsk  = "ask"
+	// Tries of PINs wait apart.
+	queueSecret = "secret"
 )
 
 func newMetrics(registry prometheus.Registerer) *metrics {
@@ -56,7 +58,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		closed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ringmaster_ledger_calls_closed_total",
 			Help: "Calls that were closed because they were not heard of again: node_lost, restarted (their node was) or vanished (their node lives and does not know them)."}, []string{"reason"}),
 	}
-	for _, q := range []string{queueCDR, queueNode, queueAsk} {
+	for _, q := range []string{queueCDR, queueNode, queueAsk, queueSecret} {
 		m.queueDepth.WithLabelValues(q)
 		m.batchSize.WithLabelValues(q)
 		m.commits.WithLabelValues(q)

@@ -118,6 +118,7 @@ func (l *Ledger) writeNodes(ctx context.Context, batch []nodeReport) error {
 	}
 	return pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
 		b := &pgx.Batch{}
+		b.Queue(forgottenSQL, string(list))
 		b.Queue(upsertNodes, string(list), registered)
 		b.Queue(seenSQL, string(list))
 		b.Queue(leaseReservationsSQL, string(list))
@@ -126,16 +127,26 @@ func (l *Ledger) writeNodes(ctx context.Context, batch []nodeReport) error {
 	})
 }
 
-// The statements that keep what the live calls of a list of reports hold.
+// The statements that keep what the live calls of a list of reports hold. A row that somebody has locked is left out: its call ends, or asks for more, and the next heartbeat comes soon. To wait for it could be
+// in a circle, for there are many, and others go through them in another order.
 const (
+	// A node that has started anew does not name the calls that it carried before. They are noted for the reaper, those too that hold nothing: each has its record.
+	forgottenSQL = `INSERT INTO live_call (call_id, node, started_at, seen_at)
+		SELECT c.call_id, s.node, s.registered_at, s.last_seen
+		FROM jsonb_to_recordset($1::jsonb) AS g (node text, boot_id text, calls jsonb) JOIN node_status s USING (node), unnest(s.calls) AS c (call_id)
+		WHERE s.boot_id <> g.boot_id AND NOT g.calls ? c.call_id AND NOT EXISTS (SELECT FROM cdr d WHERE d.call_id = c.call_id AND d.node = s.node)
+		ORDER BY 1, 2 ON CONFLICT DO NOTHING`
 	seenSQL = `WITH given AS (SELECT g.node, c.call_id, min(t.answered_at) AS answered_at
 			FROM jsonb_to_recordset($1::jsonb) AS g (node text, calls jsonb, talking jsonb) CROSS JOIN LATERAL jsonb_array_elements_text(g.calls) AS c (call_id)
-			LEFT JOIN LATERAL jsonb_to_recordset(coalesce(nullif(g.talking, 'null'), '[]')) AS t (call_id text, answered_at timestamptz) ON t.call_id = c.call_id GROUP BY 1, 2)
-		UPDATE live_call l SET seen_at = clock_timestamp(), answered_at = g.answered_at FROM given g WHERE l.call_id = g.call_id AND l.node = g.node`
-	leaseReservationsSQL = `UPDATE reservation r SET expires_at = clock_timestamp() + interval '10 minutes'
-		FROM jsonb_to_recordset($1::jsonb) AS g (node text, calls jsonb), jsonb_array_elements_text(g.calls) AS c (call_id)
-		WHERE r.call_id = c.call_id AND r.node = g.node AND r.state = 'pending' AND r.expires_at < clock_timestamp() + interval '5 minutes'`
-	leasePlacesSQL = `UPDATE limit_place p SET expires_at = clock_timestamp() + interval '10 minutes'
-		FROM jsonb_to_recordset($1::jsonb) AS g (node text, calls jsonb), jsonb_array_elements_text(g.calls) AS c (call_id)
-		WHERE p.call_id = c.call_id AND p.node = g.node AND p.released_at IS NULL AND p.expires_at < clock_timestamp() + interval '5 minutes'`
+			LEFT JOIN LATERAL jsonb_to_recordset(coalesce(nullif(g.talking, 'null'), '[]')) AS t (call_id text, answered_at timestamptz) ON t.call_id = c.call_id GROUP BY 1, 2),
+		mine AS MATERIALIZED (SELECT l.call_id, l.node, g.answered_at FROM live_call l JOIN given g USING (call_id, node) FOR UPDATE OF l SKIP LOCKED)
+		UPDATE live_call l SET seen_at = clock_timestamp(), answered_at = m.answered_at FROM mine m WHERE l.call_id = m.call_id AND l.node = m.node`
+	leaseReservationsSQL = `WITH mine AS MATERIALIZED (
+			SELECT r.call_id, r.node, r.charge, r.payer FROM jsonb_to_recordset($1::jsonb) AS g (node text, calls jsonb), jsonb_array_elements_text(g.calls) AS c (call_id), reservation r
+			WHERE r.call_id = c.call_id AND r.node = g.node AND r.state = 'pending' AND r.expires_at < clock_timestamp() + interval '5 minutes' FOR UPDATE OF r SKIP LOCKED)
+		UPDATE reservation r SET expires_at = clock_timestamp() + interval '10 minutes' FROM mine m WHERE r.call_id = m.call_id AND r.node = m.node AND r.charge = m.charge AND r.payer = m.payer`
+	leasePlacesSQL = `WITH mine AS MATERIALIZED (
+			SELECT p.call_limit, p.key, p.call_id, p.node FROM jsonb_to_recordset($1::jsonb) AS g (node text, calls jsonb), jsonb_array_elements_text(g.calls) AS c (call_id), limit_place p
+			WHERE p.call_id = c.call_id AND p.node = g.node AND p.released_at IS NULL AND p.expires_at < clock_timestamp() + interval '5 minutes' FOR UPDATE OF p SKIP LOCKED)
+		UPDATE limit_place p SET expires_at = clock_timestamp() + interval '10 minutes' FROM mine m WHERE p.call_limit = m.call_limit AND p.key = m.key AND p.call_id = m.call_id AND p.node = m.node`
 )

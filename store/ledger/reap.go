@@ -62,20 +62,20 @@ type lostCall struct {
 const lostSQL = `
 SELECT coalesce(l.call_id, c.call_id), n.node, coalesce(l.channel, ''), coalesce(l.trunk, ''), coalesce(l.caller, ''), coalesce(l.called, ''), coalesce(l.dialled, ''), coalesce(l.presentation, 'allowed'),
 	coalesce(l.service, ''), coalesce(l.subscriber, ''), coalesce(l.script, ''), coalesce(l.revision, 0), coalesce(l.started_at, n.registered_at), l.answered_at,
-	CASE WHEN n.last_seen < $1::timestamptz - $2::interval THEN n.last_seen ELSE coalesce(l.seen_at, n.last_seen) END,
-	CASE WHEN n.last_seen < $1::timestamptz - $2::interval THEN 'node_lost' WHEN l.started_at < n.registered_at - interval '5 seconds' THEN 'restarted' ELSE 'vanished' END
+	CASE WHEN n.last_seen < now() - $1::interval THEN n.last_seen ELSE coalesce(l.seen_at, n.last_seen) END,
+	CASE WHEN n.last_seen < now() - $1::interval THEN 'node_lost' WHEN l.started_at < n.registered_at - interval '5 seconds' THEN 'restarted' ELSE 'vanished' END
 FROM node_status n CROSS JOIN LATERAL (SELECT unnest(n.calls) AS call_id) AS c FULL JOIN live_call l ON l.node = n.node AND l.call_id = c.call_id
-WHERE n.node IS NOT NULL AND n.last_seen < $1::timestamptz - $2::interval AND NOT EXISTS (SELECT FROM cdr d WHERE d.call_id = c.call_id AND d.node = n.node)
+WHERE n.node IS NOT NULL AND n.last_seen < now() - $1::interval AND NOT EXISTS (SELECT FROM cdr d WHERE d.call_id = c.call_id AND d.node = n.node)
 UNION
 SELECT l.call_id, l.node, l.channel, l.trunk, l.caller, l.called, l.dialled, l.presentation, l.service, l.subscriber, l.script, l.revision, l.started_at, l.answered_at,
-	CASE WHEN n.last_seen < $1::timestamptz - $2::interval THEN n.last_seen ELSE l.seen_at END,
-	CASE WHEN n.last_seen < $1::timestamptz - $2::interval THEN 'node_lost' WHEN l.started_at < n.registered_at - interval '5 seconds' THEN 'restarted' ELSE 'vanished' END
+	CASE WHEN n.last_seen < now() - $1::interval THEN n.last_seen ELSE l.seen_at END,
+	CASE WHEN n.last_seen < now() - $1::interval THEN 'node_lost' WHEN l.started_at < n.registered_at - interval '5 seconds' THEN 'restarted' ELSE 'vanished' END
 FROM live_call l JOIN node_status n USING (node)
-WHERE n.last_seen < $1::timestamptz - $2::interval
-	OR NOT l.call_id = ANY (n.calls) AND (l.seen_at < $1::timestamptz - $3::interval OR l.started_at < n.registered_at - interval '5 seconds' AND l.seen_at < n.last_seen - interval '10 seconds')
+WHERE NOT EXISTS (SELECT FROM cdr d WHERE d.call_id = l.call_id AND d.node = l.node) AND (n.last_seen < now() - $1::interval
+	OR NOT l.call_id = ANY (n.calls) AND (l.seen_at < now() - $2::interval OR l.started_at < n.registered_at - interval '5 seconds' AND l.seen_at < n.last_seen - interval '10 seconds'))
 LIMIT 1000`
 
-// Reap closes once what is not heard of: it marks nodes as suspect, ends the calls of lost ones, gives back what has expired, and forgets old places. With steady false, because Postgres has been there for too
+// Reap closes once what is not heard of, by the clock of Postgres, which also says when it last was: it marks nodes as suspect, ends the calls of lost ones, gives back what has expired, and forgets old places. With steady false, because Postgres has been there for too
 // short a time to tell, it only marks.
 func (l *Ledger) Reap(ctx context.Context, steady bool) error {
 	ctx, cancel := context.WithTimeout(ctx, writeLast)
@@ -89,15 +89,19 @@ func (l *Ledger) Reap(ctx context.Context, steady bool) error {
 	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", reaperLock).Scan(&mine); err != nil || !mine {
 		return err
 	}
-	defer func() { _, _ = conn.Exec(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", reaperLock) }()
-	now := l.now()
-	if _, err := conn.Exec(ctx, "UPDATE node_status SET state = 'suspect' WHERE state <> 'suspect' AND last_seen < $1::timestamptz - $2::interval", now, suspectAfter); err != nil {
+	defer func() {
+		// A Postgres that freezes here keeps nobody: the connection is closed, and the lock with it.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeFirst)
+		defer cancel()
+		_, _ = conn.Exec(ctx, "SELECT pg_advisory_unlock($1)", reaperLock)
+	}()
+	if _, err := conn.Exec(ctx, "UPDATE node_status SET state = 'suspect' WHERE state <> 'suspect' AND last_seen < now() - $1::interval", suspectAfter); err != nil {
 		return fmt.Errorf("couldn't mark suspect nodes: %w", err)
 	}
 	if !steady {
 		return nil
 	}
-	rows, err := conn.Query(ctx, lostSQL, now, lostAfter, vanishedAfter)
+	rows, err := conn.Query(ctx, lostSQL, lostAfter, vanishedAfter)
 	if err != nil {
 		return fmt.Errorf("couldn't look for lost calls: %w", err)
 	}
@@ -113,18 +117,19 @@ func (l *Ledger) Reap(ctx context.Context, steady bool) error {
 		l.log.Warn("a call was closed that is not heard of", "call_id", lost[i].CallID, "node", lost[i].Node, "reason", lost[i].reason, "talk", lost[i].Talk)
 	}
 	for _, sql := range []string{
-		"UPDATE node_status SET calls = '{}' WHERE calls <> '{}' AND last_seen < $1::timestamptz - interval '60 seconds'",
-		"DELETE FROM live_call l USING cdr c WHERE c.call_id = l.call_id AND c.node = l.node AND l.seen_at < $1::timestamptz", // noted while the call ended
-		"UPDATE limit_place p SET released_at = clock_timestamp() FROM cdr c WHERE c.call_id = p.call_id AND c.node = p.node AND p.released_at IS NULL AND p.taken_at < $1::timestamptz",
+		"UPDATE node_status SET calls = '{}' WHERE calls <> '{}' AND last_seen < now() - interval '60 seconds'",
+		"DELETE FROM live_call l USING cdr c WHERE c.call_id = l.call_id AND c.node = l.node AND l.seen_at < now()", // noted while the call ended
+		"UPDATE limit_place p SET released_at = clock_timestamp() FROM cdr c WHERE c.call_id = p.call_id AND c.node = p.node AND p.released_at IS NULL AND p.taken_at < now()",
 		endedSQL,
+		"DELETE FROM secret_failure WHERE at < now() - interval '1 day'",
 		expireSQL,
-		"UPDATE limit_place SET released_at = clock_timestamp() WHERE released_at IS NULL AND expires_at < $1::timestamptz",
+		"UPDATE limit_place SET released_at = clock_timestamp() WHERE released_at IS NULL AND expires_at < now()",
 	} {
-		if _, err := conn.Exec(ctx, sql, now); err != nil {
+		if _, err := conn.Exec(ctx, sql); err != nil {
 			return fmt.Errorf("couldn't give back what has expired: %w", err)
 		}
 	}
-	if _, err := conn.Exec(ctx, "DELETE FROM limit_place WHERE released_at < $1::timestamptz - $2::interval", now, keepPlaces); err != nil {
+	if _, err := conn.Exec(ctx, "DELETE FROM limit_place WHERE released_at < now() - $1::interval", keepPlaces); err != nil {
 		return fmt.Errorf("couldn't forget old places: %w", err)
 	}
 	return nil
@@ -132,14 +137,14 @@ func (l *Ledger) Reap(ctx context.Context, steady bool) error {
 
 // expireSQL gives back reservations whose call is not heard of and not known to be anywhere.
 const expireSQL = `WITH locked AS MATERIALIZED (
-		SELECT b.account FROM account_balance b WHERE b.account IN (SELECT account FROM reservation WHERE state = 'pending' AND expires_at < $1::timestamptz) ORDER BY b.account FOR UPDATE),
-	expired AS (UPDATE reservation r SET state = 'expired', settled_at = clock_timestamp() FROM locked k WHERE r.account = k.account AND r.state = 'pending' AND r.expires_at < $1::timestamptz
+		SELECT b.account FROM account_balance b WHERE b.account IN (SELECT account FROM reservation WHERE state = 'pending' AND expires_at < now()) ORDER BY b.account FOR UPDATE),
+	expired AS (UPDATE reservation r SET state = 'expired', settled_at = clock_timestamp() FROM locked k WHERE r.account = k.account AND r.state = 'pending' AND r.expires_at < now()
 		RETURNING r.account, r.amount)
 	UPDATE account_balance b SET pending = b.pending - e.amount FROM (SELECT account, sum(amount) AS amount FROM expired GROUP BY account) AS e WHERE b.account = e.account`
 
 // endedSQL gives back what was granted to calls while they ended, by a transaction that was late.
 const endedSQL = `WITH locked AS MATERIALIZED (
-		SELECT b.account FROM account_balance b WHERE b.account IN (SELECT r.account FROM reservation r JOIN cdr c USING (call_id, node) WHERE r.state = 'pending' AND r.created_at < $1::timestamptz)
+		SELECT b.account FROM account_balance b WHERE b.account IN (SELECT r.account FROM reservation r JOIN cdr c USING (call_id, node) WHERE r.state = 'pending' AND r.created_at < now())
 		ORDER BY b.account FOR UPDATE),
 	voided AS (UPDATE reservation r SET state = 'voided', settled_at = clock_timestamp() FROM locked k, cdr c
 		WHERE r.account = k.account AND c.call_id = r.call_id AND c.node = r.node AND r.state = 'pending' RETURNING r.account, r.amount)
@@ -160,7 +165,8 @@ func scanLost(row pgx.CollectableRow) (lost lostCall, err error) {
 		c.EndedAt = c.StartedAt
 	}
 	if answered != nil && answered.Before(last) {
-		c.AnsweredAt, c.Talk = *answered, last.Sub(*answered)
+		// By the node's clock, so no longer than the call was by ours.
+		c.AnsweredAt, c.Talk = *answered, max(min(last.Sub(*answered), last.Sub(c.StartedAt)+call.ClockSlack), 0)
 		// The last charge pays for the conversation under way; those before are over, and hold what they cost.
 		c.Finished = []charging.Finished{{Number: lastCharge, Talk: c.Talk.Milliseconds()}}
 	}

@@ -15,6 +15,12 @@ import (
 	"ringmaster/logic/tariff"
 )
 
+// ended is an end of a call, and what was charged. Once the writer has it, only the writer touches it until it has answered.
+type ended struct {
+	call.CDR
+	booked []charging.Booked
+}
+
 // holds reports whether the ledger may hold something for a call, so that its end must settle it. A call that fell back may have been granted something that its node never heard of.
 func holds(cdr *call.CDR) bool {
 	return cdr.Held || len(cdr.Blind) > 0 || cdr.Outcome == call.OutcomeFallback || cdr.Outcome == call.OutcomeNodeLost
@@ -26,18 +32,8 @@ const (
 	flagOutage = "outage"
 	flagUnpaid = "unpaid"
 	flagTimes  = "times"
+	flagLate   = "late"
 )
-
-// entryRow is a row of the ledger as settleSQL takes it.
-type entryRow struct {
-	CallID    string `json:"call_id"`
-	Node      string `json:"node"`
-	Charge    int    `json:"charge"`
-	Account   string `json:"account"`
-	Kind      string `json:"kind"`
-	Amount    string `json:"amount"`
-	Reference string `json:"reference"`
-}
 
 // settledRow is what becomes of a pending reservation.
 type settledRow struct {
@@ -52,6 +48,9 @@ type settledRow struct {
 
 // settlement is what a batch of ends comes to.
 type settlement struct {
+	given       int // ends, those that were sent twice among them
+	booked      map[[2]string][]charging.Booked
+	stored      map[[2]string]bool // calls whose CDR is new
 	cdrs        []cdrRow
 	entries     []entryRow
 	settled     []settledRow
@@ -91,8 +90,9 @@ WITH given AS MATERIALIZED (
 	FROM stored JOIN given USING (call_id, node), jsonb_to_recordset(given.records) AS r (position integer, at timestamptz, kind text, text text)
 ), posted AS (
 	INSERT INTO ledger_entry (account, kind, amount, call_id, node, charge, reference)
-	SELECT account, kind, amount, call_id, node, charge, reference
+	SELECT account, kind, sum(amount), call_id, node, charge, min(reference) -- an account that pays both parts has one row
 	FROM jsonb_to_recordset($2::jsonb) AS e (call_id text, node text, charge integer, account text, kind text, amount numeric, reference text) JOIN stored USING (call_id, node)
+	GROUP BY account, kind, call_id, node, charge HAVING sum(amount) <> 0
 	RETURNING account, amount
 ), settled AS (
 	UPDATE reservation r SET state = s.state, posted = s.posted, talk_ms = s.talk_ms, settled_at = clock_timestamp()
@@ -109,7 +109,7 @@ WITH given AS MATERIALIZED (
 ), gone AS (
 	DELETE FROM live_call l USING stored s WHERE l.call_id = s.call_id AND l.node = s.node
 )
-SELECT count(*) FROM stored`
+SELECT call_id, node FROM stored`
 
 // insertSQL stores CDRs of calls for which nothing is held.
 const insertSQL = `
@@ -144,14 +144,42 @@ WITH stored AS (
 	RETURNING call_id, node
 ), posted AS (
 	INSERT INTO ledger_entry (account, kind, amount, call_id, node, charge, reference)
-	SELECT account, kind, amount, call_id, node, charge, reference
+	SELECT account, kind, sum(amount), call_id, node, charge, min(reference) -- an account that pays both parts has one row
 	FROM jsonb_to_recordset($2::jsonb) AS e (call_id text, node text, charge integer, account text, kind text, amount numeric, reference text) JOIN stored USING (call_id, node)
+	GROUP BY account, kind, call_id, node, charge HAVING sum(amount) <> 0
 	RETURNING account, amount
 )
 UPDATE account_balance b SET balance = b.balance + c.amount FROM (SELECT account, sum(amount) AS amount FROM posted GROUP BY account) AS c WHERE b.account = c.account`
 
+// lateSQL notes the real ends of calls that had been closed and for which nothing is held: $1 CDRs.
+const lateSQL = `
+INSERT INTO cdr_correction (call_id, node, talk_ms, cause, ended_at)
+SELECT g.call_id, g.node, g.talk_ms, g.cause, g.ended_at
+FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, talk_ms bigint, cause integer, ended_at timestamptz, outcome text) JOIN cdr c USING (call_id, node)
+WHERE c.outcome = 'node_lost' AND g.outcome <> 'node_lost' ORDER BY g.call_id, g.node
+ON CONFLICT DO NOTHING`
+
+// firstEnds keeps the first end of each call. A node may send several, and they may differ: one of them counts, with all that it says.
+func firstEnds(batch []*ended) (first []call.CDR) {
+	seen := make(map[[2]string]bool, len(batch))
+	first = make([]call.CDR, 0, len(batch))
+	for _, end := range batch {
+		if key := keyOf(&end.CDR); !seen[key] {
+			seen[key] = true
+			first = append(first, end.CDR)
+		}
+	}
+	return first
+}
+
+// keyOf names a call as it is stored.
+func keyOf(cdr *call.CDR) [2]string {
+	return [2]string{Cut(cdr.CallID, maxCDRText), Cut(cdr.Node, maxCDRText)}
+}
+
 // writeEnds stores a batch of CDRs, each with what it costs, in one transaction.
-func (l *Ledger) writeEnds(ctx context.Context, batch []call.CDR) error {
+func (l *Ledger) writeEnds(ctx context.Context, ends []*ended) error {
+	given, batch := len(ends), firstEnds(ends)
 	if !slices.ContainsFunc(batch, func(cdr call.CDR) bool { return holds(&cdr) }) {
 		rows := make([]cdrRow, len(batch))
 		for i := range batch {
@@ -161,35 +189,47 @@ func (l *Ledger) writeEnds(ctx context.Context, batch []call.CDR) error {
 		if err != nil {
 			return fmt.Errorf("couldn't write CDRs as JSON: %w", err)
 		}
-		return l.stored(l.pool.QueryRow(ctx, insertSQL, string(list)), len(batch))
+		n, err := l.stored(l.pool.QueryRow(ctx, insertSQL, string(list)), given)
+		if err == nil && n < len(batch) {
+			_, err = l.pool.Exec(ctx, lateSQL, string(list))
+		}
+		return err
 	}
 	return pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
 		s, there, err := l.readEnds(ctx, tx, batch)
 		if err != nil {
 			return err
 		}
-		var out settlement
-		for i := range batch {
-			cdr := &batch[i]
-			if outcome, known := there[[2]string{Cut(cdr.CallID, maxCDRText), Cut(cdr.Node, maxCDRText)}]; known && outcome == string(call.OutcomeNodeLost) && cdr.Outcome != call.OutcomeNodeLost {
-				l.correct(&out, s, cdr)
-				continue
-			}
-			l.settle(&out, s, cdr)
+		late := func(cdr *call.CDR) bool {
+			return cdr.Outcome != call.OutcomeNodeLost && there[keyOf(cdr)] == string(call.OutcomeNodeLost)
 		}
-		return l.write(ctx, tx, &out)
+		was, err := readBooked(ctx, tx, slices.DeleteFunc(slices.Clone(batch), func(cdr call.CDR) bool { return !late(&cdr) }))
+		if err != nil {
+			return err
+		}
+		out := settlement{given: given, booked: make(map[[2]string][]charging.Booked), stored: make(map[[2]string]bool)}
+		for i := range batch {
+			if cdr := &batch[i]; late(cdr) {
+				l.correct(&out, s, was, cdr)
+			} else {
+				l.settle(&out, s, cdr)
+			}
+		}
+		if err := l.write(ctx, tx, &out); err != nil {
+			return err
+		}
+		return tell(ctx, tx, ends, &out)
 	})
 }
 
 // stored counts the CDRs that were new.
-func (l *Ledger) stored(row pgx.Row, of int) error {
-	var n int
+func (l *Ledger) stored(row pgx.Row, of int) (n int, err error) {
 	if err := row.Scan(&n); err != nil {
-		return err
+		return 0, err
 	}
 	l.metrics.cdrs.Add(float64(n))
 	l.metrics.duplicates.Add(float64(of - n))
-	return nil
+	return n, nil
 }
 
 const (
@@ -299,6 +339,9 @@ func (l *Ledger) settle(out *settlement, s *state, cdr *call.CDR) {
 		for i := range c.rows {
 			r := &c.rows[i]
 			if r.state != "pending" {
+				if cost.Amount > 0 && !c.blind {
+					flags[flagLate] = true // its money had gone back: it may be elsewhere now
+				}
 				continue
 			}
 			state, part := "voided", int64(0)
@@ -322,7 +365,7 @@ func (l *Ledger) settle(out *settlement, s *state, cdr *call.CDR) {
 		if c.blind {
 			flags[flagOutage] = true
 		}
-		booked = append(booked, l.book(&out.entries, s, row.CallID, row.Node, &c, cost.Seconds, "charge", cost.Parts, cost.Credit, flags)...)
+		booked = append(booked, l.book(&out.entries, s, row.CallID, row.Node, &c, "charge", cost, nil, flags)...)
 	}
 	for flag := range flags {
 		row.Flags = append(row.Flags, flag)
@@ -331,58 +374,21 @@ func (l *Ledger) settle(out *settlement, s *state, cdr *call.CDR) {
 	if len(booked) > 0 {
 		row.Charges, _ = json.Marshal(booked) // strings and numbers
 	}
+	out.booked[[2]string{row.CallID, row.Node}] = booked
 	out.cdrs = append(out.cdrs, row)
 }
 
-// book makes the ledger's rows of a charge, and the CDR's.
-func (l *Ledger) book(entries *[]entryRow, s *state, callID, node string, c *charge, seconds int64, kind string, parts [charging.MaxPayers]int64, credit int64, flags map[string]bool) (booked []charging.Booked) {
-	line := func(party charging.Party, amount int64, share bool) {
-		if amount == 0 {
-			return
-		}
-		b := charging.Booked{Charge: c.number, Amount: tariff.FormatAmount(amount), Currency: c.terms.Currency, Tariff: c.terms.Tariff, Rate: c.terms.Rate, Seconds: seconds, Share: share}
-		entry := entryRow{callID, node, c.number, "", kind, tariff.FormatAmount(-amount), c.terms.Rate}
-		if share {
-			entry.Amount = tariff.FormatAmount(amount)
-			if kind == "charge" {
-				entry.Kind = "share"
-			}
-		}
-		if account := s.account(party); account != nil && account.Currency == c.terms.Currency {
-			b.Account, entry.Account = account.Name, account.Name
-			*entries = append(*entries, entry)
-		} else {
-			flags[flagUnpaid] = true
-			l.metrics.unpaid.Inc()
-		}
-		booked = append(booked, b)
-	}
-	for i, payer := range c.terms.Payers {
-		if len(c.rows) > i && c.rows[i].account != "" {
-			payer = charging.Party{Account: c.rows[i].account} // whose number it was when the call was admitted
-		}
-		line(payer, parts[i], false)
-	}
-	line(c.terms.Credit, credit, true)
-	return booked
-}
-
 // correct works out what the real end of a call that had been closed changes.
-func (l *Ledger) correct(out *settlement, s *state, cdr *call.CDR) {
+func (l *Ledger) correct(out *settlement, s *state, was map[line]int64, cdr *call.CDR) {
 	row := newCDRRow(cdr)
 	correction := correctionRow{row.CallID, row.Node, row.TalkMS, row.Cause, row.EndedAt, json.RawMessage("[]")}
 	var booked []charging.Booked
 	for _, c := range chargesOf(s, cdr) {
-		if c.terms == nil || len(c.rows) == 0 {
+		if c.terms == nil {
 			continue
 		}
-		is := c.terms.Settle(time.Duration(c.talk)*time.Millisecond, c.granted)
-		was := c.terms.Settle(time.Duration(max(c.rows[0].talk, 0))*time.Millisecond, c.granted)
-		var parts [charging.MaxPayers]int64
-		for i := range parts {
-			parts[i] = is.Parts[i] - was.Parts[i]
-		}
-		booked = append(booked, l.book(&out.corrected, s, row.CallID, row.Node, &c, is.Seconds, "correction", parts, is.Credit-was.Credit, make(map[string]bool))...)
+		cost := c.terms.Settle(time.Duration(c.talk)*time.Millisecond, c.granted)
+		booked = append(booked, l.book(&out.corrected, s, row.CallID, row.Node, &c, "correction", cost, was, make(map[string]bool))...)
 	}
 	if len(booked) > 0 {
 		correction.Charges, _ = json.Marshal(booked)
@@ -416,18 +422,19 @@ func (l *Ledger) write(ctx context.Context, tx pgx.Tx, out *settlement) error {
 			return err
 		}
 	}
-	return l.stored(tx.QueryRow(ctx, settleSQL, texts[0], texts[1], texts[2]), len(out.cdrs))
-}
-
-// booked reads what a call was charged.
-func (l *Ledger) booked(ctx context.Context, callID, node string) (charges []charging.Booked, err error) {
-	var text []byte
-	err = l.pool.QueryRow(ctx, "SELECT charges FROM cdr WHERE call_id = $1 AND node = $2", Cut(callID, maxCDRText), Cut(node, maxCDRText)).Scan(&text)
-	if err == nil {
-		err = json.Unmarshal(text, &charges)
-	}
+	rows, err := tx.Query(ctx, settleSQL, texts[0], texts[1], texts[2])
 	if err != nil {
-		return nil, fmt.Errorf("couldn't read what call %q was charged: %w", callID, err)
+		return err
 	}
-	return charges, nil
+	var callID, node string
+	_, err = pgx.ForEachRow(rows, []any{&callID, &node}, func() error {
+		out.stored[[2]string{callID, node}] = true
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	l.metrics.cdrs.Add(float64(len(out.stored)))
+	l.metrics.duplicates.Add(float64(out.given - len(out.stored)))
+	return nil
 }

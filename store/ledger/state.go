@@ -2,8 +2,10 @@ package ledger
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -20,7 +22,9 @@ type state struct {
 	reservations map[charging.Key][]reservation
 	ended        map[[2]string]bool // calls that have a CDR: by call id and node
 	limits       map[limitKey]*charging.LimitState
-	places       map[placeKey]bool // calls that have a place already
+	places       map[placeKey]bool   // calls that have a place already, or (false) had one
+	stuck        map[string]bool     // accounts that somebody else has locked
+	failed       map[failureKey]bool // wrong tries that are counted already
 	cards        map[string]card
 	tries        map[tryKey]int // failures in windows that have not passed
 	budgets      map[string]int
@@ -36,6 +40,8 @@ type reservation struct {
 	final   bool
 	talk    int64 // milliseconds; -1: not over
 	body    int64
+	hour    bool // it is of the last hour,
+	day     bool // and of the last day
 	terms   charging.Terms
 }
 
@@ -54,6 +60,17 @@ type card struct {
 
 type tryKey struct{ scope, key string }
 
+// failureKey names a try: the same PIN for the same card, sent again under its number, is the same try.
+type failureKey struct {
+	callID, node string
+	try          int
+	digest       [sha256.Size]byte
+}
+
+func failureOf(s *charging.Secret) failureKey {
+	return failureKey{s.CallID, s.Node, s.Try, sha256.Sum256([]byte(s.CallID + "\x00" + s.Card + "\x00" + s.PIN))}
+}
+
 // account finds a party's account; nil where there is none.
 func (s *state) account(p charging.Party) *charging.Account {
 	name := p.Account
@@ -63,25 +80,36 @@ func (s *state) account(p charging.Party) *charging.Account {
 	return s.accounts[name]
 }
 
-// The statements that read and lock. $1 account names, $2 numbers, $3 cards.
+// accountColumns are what scanAccount reads.
+const accountColumns = `a.account, a.currency, a.state = 'active' AND (a.valid_to IS NULL OR a.valid_to > now()), (b.balance * 1000000)::bigint, (b.pending * 1000000)::bigint,
+			(a.credit_limit * 1000000)::bigint, a.maximum_calls::bigint, (a.spend_per_hour * 1000000)::bigint, (a.spend_per_day * 1000000)::bigint, a.new_countries
+		FROM account_balance b JOIN account a USING (account)`
+
+// The statements that read and lock. $1 account names, $2 numbers.
 const (
 	numbersSQL = `SELECT number, account FROM account_number WHERE number = ANY ($1::text[])`
-	// In the order of names, so that no two transactions wait for each other in a circle.
-	accountsSQL = `SELECT a.account, a.currency, a.state = 'active' AND (a.valid_to IS NULL OR a.valid_to > now()), (b.balance * 1000000)::bigint, (b.pending * 1000000)::bigint,
-			(a.credit_limit * 1000000)::bigint, a.maximum_calls::bigint, (a.spend_per_hour * 1000000)::bigint, (a.spend_per_day * 1000000)::bigint, a.new_countries
-		FROM account_balance b JOIN account a USING (account)
-		WHERE b.account IN (SELECT unnest($1::text[]) UNION SELECT account FROM account_number WHERE number = ANY ($2::text[]) UNION SELECT account FROM card WHERE card = ANY ($3::text[]))
-		ORDER BY b.account FOR UPDATE OF b`
+	// Accounts that are only looked at: $3 cards.
+	lookSQL = `SELECT ` + accountColumns + ` WHERE b.account IN (SELECT unnest($1::text[]) UNION SELECT account FROM account_number WHERE number = ANY ($2::text[]) UNION SELECT account FROM card WHERE card = ANY ($3::text[]))`
+	// In the order of names, so that no two transactions wait for each other in a circle. $3 and $4 calls whose earlier charges shrink, $5 accounts that nobody waits for.
+	givenSQL = `SELECT unnest($1::text[]) AS account UNION SELECT account FROM account_number WHERE number = ANY ($2::text[])
+			UNION SELECT r.account FROM reservation r JOIN unnest($3::text[], $4::text[]) AS c (call_id, node) USING (call_id, node) WHERE r.state = 'pending'`
+	accountsSQL = `SELECT ` + accountColumns + ` WHERE b.account IN (` + givenSQL + `) AND b.account <> ALL ($5::text[]) ORDER BY b.account FOR UPDATE OF b`
+	// Accounts that somebody keeps locked, or that are not known not to be: $6 all that are given.
+	freeSQL  = `SELECT ` + accountColumns + ` WHERE b.account IN (` + givenSQL + `) AND ($6 OR b.account = ANY ($5::text[])) ORDER BY b.account FOR UPDATE OF b SKIP LOCKED`
+	wantsSQL = `SELECT b.account FROM account_balance b WHERE b.account IN (` + givenSQL + `) AND ($6 OR b.account = ANY ($5::text[]))`
 	// What accounts with caps have spent lately, and how many calls they pay for.
-	capsSQL = `SELECT r.account, count(DISTINCT (r.call_id, r.node)) FILTER (WHERE r.state = 'pending'),
-			coalesce((sum(CASE r.state WHEN 'pending' THEN r.amount ELSE r.posted END) FILTER (WHERE r.created_at > now() - interval '1 hour') * 1000000)::bigint, 0),
-			coalesce((sum(CASE r.state WHEN 'pending' THEN r.amount ELSE r.posted END) FILTER (WHERE r.created_at > now() - interval '1 day') * 1000000)::bigint, 0)
-		FROM reservation r JOIN account a USING (account)
-		WHERE (a.account = ANY ($1::text[]) OR a.account IN (SELECT account FROM account_number WHERE number = ANY ($2::text[])))
-			AND (a.maximum_calls IS NOT NULL OR a.spend_per_hour IS NOT NULL OR a.spend_per_day IS NOT NULL) AND (r.state = 'pending' OR r.created_at > now() - interval '1 day')
-		GROUP BY r.account`
-	countriesSQL    = `SELECT c.account, c.country_code FROM account_country c WHERE c.account = ANY ($1::text[]) OR c.account IN (SELECT account FROM account_number WHERE number = ANY ($2::text[]))`
-	reservationsSQL = `SELECT r.call_id, r.node, r.charge, r.payer, coalesce(r.account, ''), r.state, (r.amount * 1000000)::bigint, (r.posted * 1000000)::bigint, r.seconds, r.final, coalesce(r.talk_ms, -1), r.body, r.terms
+	capsSQL = `WITH given AS MATERIALIZED (SELECT unnest($1::text[]) AS account UNION SELECT account FROM account_number WHERE number = ANY ($2::text[]))
+		SELECT a.account,
+			CASE WHEN a.maximum_calls IS NOT NULL THEN (SELECT count(*) FROM (SELECT DISTINCT r.call_id, r.node FROM reservation r WHERE r.account = a.account AND r.state = 'pending') AS calls) ELSE 0 END,
+			CASE WHEN a.spend_per_hour IS NOT NULL THEN (SELECT coalesce((sum(CASE r.state WHEN 'pending' THEN r.amount ELSE r.posted END) * 1000000)::bigint, 0)
+				FROM reservation r WHERE r.account = a.account AND r.created_at > now() - interval '1 hour') ELSE 0 END,
+			CASE WHEN a.spend_per_day IS NOT NULL THEN (SELECT coalesce((sum(CASE r.state WHEN 'pending' THEN r.amount ELSE r.posted END) * 1000000)::bigint, 0)
+				FROM reservation r WHERE r.account = a.account AND r.created_at > now() - interval '1 day') ELSE 0 END
+		FROM given JOIN account a USING (account)
+		WHERE a.maximum_calls IS NOT NULL OR a.spend_per_hour IS NOT NULL OR a.spend_per_day IS NOT NULL`
+	countriesSQL    = `SELECT c.account, c.country_code FROM account_country c WHERE c.account IN (SELECT unnest($1::text[]) UNION SELECT account FROM account_number WHERE number = ANY ($2::text[]))`
+	reservationsSQL = `SELECT r.call_id, r.node, r.charge, r.payer, coalesce(r.account, ''), r.state, (r.amount * 1000000)::bigint, (r.posted * 1000000)::bigint, r.seconds, r.final, coalesce(r.talk_ms, -1), r.body,
+			r.created_at > now() - interval '1 hour', r.created_at > now() - interval '1 day', r.terms
 		FROM reservation r JOIN unnest($1::text[], $2::text[]) AS c (call_id, node) USING (call_id, node) ORDER BY r.call_id, r.node, r.charge, r.payer`
 	lockLimitsSQL = `SELECT pg_advisory_xact_lock(h) FROM (SELECT DISTINCT hashtextextended(name || ' ' || key, 7) AS h FROM unnest($1::text[], $2::text[]) AS l (name, key) ORDER BY 1) AS locks`
 	limitsSQL     = `SELECT l.name, l.key,
@@ -89,19 +117,27 @@ const (
 			(SELECT count(*) FROM limit_place p WHERE p.call_limit = l.name AND p.key = l.key AND p.taken_at > clock_timestamp() - make_interval(secs => l.seconds)),
 			coalesce((SELECT (extract(epoch FROM clock_timestamp() - max(p.taken_at)) * 1000)::bigint FROM limit_place p WHERE p.call_limit = l.name AND p.key = l.key), -1)
 		FROM (SELECT DISTINCT name, key, seconds FROM unnest($1::text[], $2::text[], $3::bigint[]) AS l (name, key, seconds)) AS l`
-	placesSQL = `SELECT p.call_limit, p.key, p.call_id, p.node FROM limit_place p JOIN unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS l (call_limit, key, call_id, node) USING (call_limit, key, call_id, node)`
+	placesSQL = `SELECT p.call_limit, p.key, p.call_id, p.node, p.released_at IS NULL FROM limit_place p JOIN unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS l (call_limit, key, call_id, node) USING (call_limit, key, call_id, node)`
 	cardsSQL  = `SELECT card, account, pin, coalesce(language, ''), state = 'active' FROM card WHERE card = ANY ($1::text[])`
 	// The row of all is locked first: tries of secrets are one after the other.
 	lockTriesSQL = `SELECT pg_advisory_xact_lock(4711)`
 	triesSQL     = `SELECT t.scope, t.key, t.failures FROM secret_try t JOIN secret_budget b USING (scope)
 		WHERE (t.scope, t.key) IN (SELECT * FROM unnest($1::text[], $2::text[])) AND t.began_at > now() - make_interval(secs => b.window_seconds)`
-	budgetsSQL = `SELECT scope, failures FROM secret_budget`
+	failuresSQL = `SELECT f.call_id, f.node, f.try, f.digest FROM secret_failure f JOIN unnest($1::text[], $2::text[], $3::int[]) AS g (call_id, node, try) USING (call_id, node, try)`
+	budgetsSQL  = `SELECT scope, failures FROM secret_budget`
 )
 
 // wanted collects what a batch needs to read.
 type wanted struct {
-	accounts, numbers, cards []string
+	accounts, numbers        []string // to lock
+	looked, lookedNumbers    []string // to look at
+	cards                    []string
 	callIDs, nodes           []string // with reservations to look at
+	shrinkIDs, shrinkNodes   []string // with earlier charges that shrink
+	secretIDs, secretNodes   []string
+	secretTries              []int
+	stuck                    []string // accounts that nobody waits for
+	skip                     bool     // nobody waits for any
 	limitNames, limitKeys    []string
 	limitSeconds             []int64
 	limitCallIDs, limitNodes []string
@@ -123,17 +159,26 @@ func (w *wanted) add(ask *charging.Ask) {
 			w.party(payer)
 		}
 		w.callIDs, w.nodes = append(w.callIDs, ask.Reserve.Key.CallID), append(w.nodes, ask.Reserve.Key.Node)
+		if len(ask.Reserve.Finished) > 0 {
+			w.shrinkIDs, w.shrinkNodes = append(w.shrinkIDs, ask.Reserve.Key.CallID), append(w.shrinkNodes, ask.Reserve.Key.Node)
+		}
 	case charging.KindLimit:
 		limit := &ask.Limit
 		w.limitNames, w.limitKeys, w.limitSeconds = append(w.limitNames, limit.Name), append(w.limitKeys, limit.Key), append(w.limitSeconds, limit.Rule.WindowSeconds)
 		w.limitCallIDs, w.limitNodes = append(w.limitCallIDs, limit.CallID), append(w.limitNodes, limit.Node)
+		w.callIDs, w.nodes = append(w.callIDs, limit.CallID), append(w.nodes, limit.Node)
 	case charging.KindSecret:
 		w.cards = append(w.cards, ask.Secret.Card)
+		w.secretIDs, w.secretNodes, w.secretTries = append(w.secretIDs, ask.Secret.CallID), append(w.secretNodes, ask.Secret.Node), append(w.secretTries, ask.Secret.Try)
 		for _, key := range triesOf(&ask.Secret) {
 			w.scopes, w.tries = append(w.scopes, key.scope), append(w.tries, key.key)
 		}
 	case charging.KindBalance:
-		w.party(ask.Account)
+		if ask.Account.Account != "" {
+			w.looked = append(w.looked, ask.Account.Account)
+		} else if ask.Account.Number != "" {
+			w.lookedNumbers = append(w.lookedNumbers, ask.Account.Number)
+		}
 	}
 }
 
@@ -146,7 +191,7 @@ func triesOf(s *charging.Secret) []tryKey {
 func (w *wanted) read(ctx context.Context, tx pgx.Tx) (*state, error) {
 	s := &state{numbers: make(map[string]string), accounts: make(map[string]*charging.Account), countries: make(map[string][]string), bound: make(map[string]bool), credit: make(map[string]int64),
 		reservations: make(map[charging.Key][]reservation), ended: make(map[[2]string]bool), limits: make(map[limitKey]*charging.LimitState), places: make(map[placeKey]bool), cards: make(map[string]card),
-		tries: make(map[tryKey]int), budgets: make(map[string]int)}
+		stuck: make(map[string]bool), failed: make(map[failureKey]bool), tries: make(map[tryKey]int), budgets: make(map[string]int)}
 	b := &pgx.Batch{}
 	none := func(pgx.Rows) error { return nil }
 	each := func(sql string, row func(pgx.Rows) error, arguments ...any) {
@@ -159,17 +204,32 @@ func (w *wanted) read(ctx context.Context, tx pgx.Tx) (*state, error) {
 			return rows.Err()
 		})
 	}
-	if len(w.accounts)+len(w.numbers)+len(w.cards) > 0 {
-		accounts, numbers, cards := list(w.accounts), list(w.numbers), list(w.cards)
-		if len(w.numbers) > 0 {
-			each(numbersSQL, func(rows pgx.Rows) error {
-				var number, account string
-				err := rows.Scan(&number, &account)
-				s.numbers[number] = account
-				return err
-			}, numbers)
+	if len(w.numbers)+len(w.lookedNumbers) > 0 {
+		each(numbersSQL, func(rows pgx.Rows) error {
+			var number, account string
+			err := rows.Scan(&number, &account)
+			s.numbers[number] = account
+			return err
+		}, append(slices.Clone(w.numbers), w.lookedNumbers...))
+	}
+	if len(w.looked)+len(w.lookedNumbers)+len(w.cards) > 0 {
+		each(lookSQL, s.scanAccount, list(w.looked), list(w.lookedNumbers), list(w.cards))
+	}
+	if len(w.accounts)+len(w.numbers) > 0 {
+		accounts, numbers := list(w.accounts), list(w.numbers)
+		given := []any{accounts, numbers, list(w.shrinkIDs), list(w.shrinkNodes), list(w.stuck)}
+		if !w.skip {
+			each(accountsSQL, s.scanAccount, given...)
 		}
-		each(accountsSQL, s.scanAccount, accounts, numbers, cards)
+		if given = append(given, w.skip); w.skip || len(w.stuck) > 0 {
+			each(wantsSQL, func(rows pgx.Rows) error {
+				var account string
+				err := rows.Scan(&account)
+				s.stuck[account] = true
+				return err
+			}, given...)
+			each(freeSQL, s.scanAccount, given...)
+		}
 		each(capsSQL, s.scanCaps, accounts, numbers)
 		each(countriesSQL, func(rows pgx.Rows) error {
 			var account, code string
@@ -198,8 +258,9 @@ func (w *wanted) read(ctx context.Context, tx pgx.Tx) (*state, error) {
 		}, w.limitNames, w.limitKeys, w.limitSeconds)
 		each(placesSQL, func(rows pgx.Rows) error {
 			var k placeKey
-			err := rows.Scan(&k.name, &k.key, &k.callID, &k.node)
-			s.places[k] = true
+			var has bool
+			err := rows.Scan(&k.name, &k.key, &k.callID, &k.node, &has)
+			s.places[k] = has
 			return err
 		}, w.limitNames, w.limitKeys, w.limitCallIDs, w.limitNodes)
 	}
@@ -219,6 +280,14 @@ func (w *wanted) read(ctx context.Context, tx pgx.Tx) (*state, error) {
 			s.tries[k] = n
 			return err
 		}, w.scopes, w.tries)
+		each(failuresSQL, func(rows pgx.Rows) error {
+			var k failureKey
+			var digest []byte
+			err := rows.Scan(&k.callID, &k.node, &k.try, &digest)
+			copy(k.digest[:], digest)
+			s.failed[k] = true
+			return err
+		}, w.secretIDs, w.secretNodes, w.secretTries)
 		each(budgetsSQL, func(rows pgx.Rows) error {
 			var scope string
 			var n int
@@ -258,6 +327,7 @@ func (s *state) scanAccount(rows pgx.Rows) error {
 			*limit.into = *limit.given
 		}
 	}
+	delete(s.stuck, a.Name)
 	s.accounts[a.Name], s.credit[a.Name], s.bound[a.Name] = a, credit, !anywhere
 	return nil
 }
@@ -278,7 +348,7 @@ func (s *state) scanReservation(rows pgx.Rows) error {
 	var k charging.Key
 	var r reservation
 	var terms []byte
-	if err := rows.Scan(&k.CallID, &k.Node, &k.Number, &r.payer, &r.account, &r.state, &r.amount, &r.posted, &r.seconds, &r.final, &r.talk, &r.body, &terms); err != nil {
+	if err := rows.Scan(&k.CallID, &k.Node, &k.Number, &r.payer, &r.account, &r.state, &r.amount, &r.posted, &r.seconds, &r.final, &r.talk, &r.body, &r.hour, &r.day, &terms); err != nil {
 		return err
 	}
 	if err := json.Unmarshal(terms, &r.terms); err != nil {
