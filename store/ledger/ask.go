@@ -23,6 +23,8 @@ const (
 	stuckPause   = 5 * time.Millisecond   // before what only waits for such accounts is tried again
 	probeTimeout = 500 * time.Millisecond // for the question whether Postgres is there again
 	probePause   = 100 * time.Millisecond // between two of them
+	batchAim     = 8 * time.Millisecond   // how long a shared transaction may take before fewer share the next: callers wait for the one under way, and then for their own
+	batchLeast   = 4                      // so many may always share one
 )
 
 // maxSecrets is how many PINs one transaction looks at: hashing one takes a millisecond or two.
@@ -30,6 +32,9 @@ const maxSecrets = 16
 
 // ErrAway is in the error of what is asked while Postgres does not answer.
 var ErrAway = errors.New("Postgres does not answer")
+
+// ErrOverdue is in the error of what is asked when no transaction could be done before the caller's deadline.
+var ErrOverdue = errors.New("there is no time left to take it")
 
 // How the caller of an ask and the runner agree on who goes first.
 const (
@@ -41,22 +46,24 @@ const (
 // asked is an ask whose caller waits.
 type asked struct {
 	*charging.Ask
-	ctx    context.Context
-	state  atomic.Int32
-	answer charging.Answer
-	err    error
-	done   chan struct{}
-	took   bool   // something is held for it
-	partly bool   // what it was granted could not be held, or not all of it
-	stuck  bool   // an account that it needs is locked by somebody else
-	claim  string // by which what is held is known as its
+	ctx     context.Context
+	state   atomic.Int32
+	answer  charging.Answer
+	err     error
+	done    chan struct{}
+	took    bool   // something is held for it
+	partly  bool   // what it was granted could not be held, or not all of it
+	overdue bool   // dropped: there was no time left for it
+	stuck   bool   // an account that it needs is locked by somebody else
+	claim   string // by which what is held is known as its
 }
 
 // asker does what all callers ask for, in shared transactions.
 type asker struct {
 	ledger *Ledger
 	name   string // of the queue
-	most   int    // asks that share a transaction
+	most   int    // asks that may share a transaction
+	share  pace   // how many do now; the runner's
 	queue  chan *asked
 	away   atomic.Bool
 	stuck  map[string]time.Time // accounts that somebody kept locked, and until when nobody waits for them; the runner's
@@ -106,6 +113,10 @@ func (l *Ledger) Ask(ctx context.Context, ask *charging.Ask) (charging.Answer, e
 		}
 		<-p.done
 	}
+	if p.overdue {
+		l.metrics.late.WithLabelValues(a.name).Inc()
+		return fail(ErrOverdue)
+	}
 	if p.err != nil {
 		return fail(p.err)
 	}
@@ -126,7 +137,7 @@ func (a *asker) run(ctx context.Context) {
 		case p := <-a.queue:
 			batch = append(batch, p)
 		}
-		for more := true; more && len(batch) < a.most; {
+		for more := true; more && len(batch) < a.share.most(a.most); {
 			select {
 			case p := <-a.queue:
 				batch = append(batch, p)
@@ -134,19 +145,55 @@ func (a *asker) run(ctx context.Context) {
 				more = false
 			}
 		}
-		waiting := batch[:0]
-		for _, p := range batch {
-			if p.ctx.Err() != nil && p.state.CompareAndSwap(askWaits, askAbandoned) || p.state.Load() == askAbandoned {
-				a.ledger.metrics.queueDepth.WithLabelValues(a.name).Dec()
-				close(p.done)
-				continue
-			}
-			waiting = append(waiting, p)
-		}
+		waiting := a.inTime(batch)
 		if len(waiting) == 0 {
 			continue
 		}
 		a.attempt(ctx, waiting)
+	}
+}
+
+// inTime drops those whose callers have gone, or will have gone before a transaction is done: what it would take for them had only to be given back, and
+// an engine that is asked for more than it can do would in the end do nothing for anybody. One goes on in any case, so that a Postgres that has become faster is noticed.
+func (a *asker) inTime(batch []*asked) []*asked {
+	waiting := batch[:0]
+	until := time.Now().Add(a.share.expected)
+	for i, p := range batch {
+		deadline, has := p.ctx.Deadline()
+		last := i == len(batch)-1 && len(waiting) == 0
+		if p.ctx.Err() == nil && (last || !has || deadline.After(until)) {
+			waiting = append(waiting, p)
+			continue
+		}
+		p.state.CompareAndSwap(askWaits, askAbandoned)
+		a.ledger.metrics.queueDepth.WithLabelValues(a.name).Dec()
+		p.overdue = true
+		close(p.done)
+	}
+	return waiting
+}
+
+// pace is how many asks share a transaction, so that it takes no longer than batchAim.
+type pace struct {
+	allowed  int           // 0: as many as may
+	expected time.Duration // what the next transaction will take, from what the last ones took
+}
+
+func (p *pace) most(limit int) int {
+	if p.allowed == 0 {
+		return limit
+	}
+	return min(p.allowed, limit)
+}
+
+// took learns from a transaction: fewer share the next one at once, more one by one.
+func (p *pace) took(n, limit int, time time.Duration) {
+	p.expected = (3*p.expected + time) / 4
+	switch {
+	case time > batchAim && n > batchLeast:
+		p.allowed = max(n*3/4, batchLeast)
+	case time < batchAim && n == p.most(limit):
+		p.allowed = min(n+1+n/8, limit)
 	}
 }
 
@@ -159,6 +206,7 @@ func (a *asker) attempt(ctx context.Context, batch []*asked) {
 	}
 	switch {
 	case err == nil:
+		a.share.took(len(batch), a.most, time.Since(begun))
 		a.ledger.metrics.batchSize.WithLabelValues(a.name).Observe(float64(len(batch)))
 		a.ledger.metrics.commits.WithLabelValues(a.name).Observe(time.Since(begun).Seconds())
 		a.finish(a.putBack(ctx, batch), nil)
