@@ -112,8 +112,12 @@ type liveRow struct {
 	StartedAt    string `json:"started_at"`
 }
 
-// beginSQL begins a transaction that waits for an account that another one has locked for 100 ms: an engine is done in less, so it is somebody's psql.
-const beginSQL = "BEGIN; SET LOCAL lock_timeout = 100"
+// byKeySQL begins a transaction whose statements read a few rows by their keys. The planner does not know how many keys an array will have, keeps its plan from when the tables
+// were small, and would then read whole tables of accounts and reservations for each batch.
+const byKeySQL = "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
+
+// beginSQL besides waits for an account that another transaction has locked for 100 ms only: an engine is done in less, so it is somebody's psql.
+const beginSQL = byKeySQL + "; SET LOCAL lock_timeout = 100"
 
 // do takes what a batch of asks wants, in one transaction. With skip it waits for no account that somebody else has locked: who needs it is stuck.
 func (a *asker) do(ctx context.Context, batch []*asked, skip bool) error {
@@ -480,7 +484,7 @@ func (l *Ledger) writeVoids(ctx context.Context, batch []void) error {
 	if err != nil {
 		return err
 	}
-	return pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
+	return pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{BeginQuery: byKeySQL}, func(tx pgx.Tx) error {
 		b := &pgx.Batch{}
 		if len(keys) > 0 {
 			b.Queue(lockVoidsSQL, string(reservations))

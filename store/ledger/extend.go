@@ -50,7 +50,7 @@ func (l *Ledger) extend(ctx context.Context, node string, calls []talking) (exte
 	if err != nil || len(running) == 0 {
 		return known, err
 	}
-	err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{BeginQuery: byKeySQL}, func(tx pgx.Tx) error {
 		extensions = slices.Clip(known)
 		var want wanted
 		for _, one := range running {

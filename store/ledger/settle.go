@@ -195,7 +195,7 @@ func (l *Ledger) writeEnds(ctx context.Context, ends []*ended) error {
 		}
 		return err
 	}
-	return pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
+	return pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{BeginQuery: byKeySQL}, func(tx pgx.Tx) error {
 		s, there, err := l.readEnds(ctx, tx, batch)
 		if err != nil {
 			return err
