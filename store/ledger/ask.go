@@ -23,8 +23,8 @@ const (
 	stuckPause   = 5 * time.Millisecond   // before what only waits for such accounts is tried again
 	probeTimeout = 500 * time.Millisecond // for the question whether Postgres is there again
 	probePause   = 100 * time.Millisecond // between two of them
-	batchAim     = 8 * time.Millisecond   // how long a shared transaction may take before fewer share the next: callers wait for the one under way, and then for their own
-	batchLeast   = 4                      // so many may always share one
+	batchAim     = 10 * time.Millisecond  // how long a shared transaction may take before fewer share the next: callers wait for the one under way, and then for their own
+	batchLeast   = 16                     // so many may always share one
 )
 
 // maxSecrets is how many PINs one transaction looks at: hashing one takes a millisecond or two.
@@ -137,40 +137,51 @@ func (a *asker) run(ctx context.Context) {
 		case p := <-a.queue:
 			batch = append(batch, p)
 		}
-		for more := true; more && len(batch) < a.share.most(a.most); {
-			select {
-			case p := <-a.queue:
-				batch = append(batch, p)
-			default:
-				more = false
-			}
+		if batch = a.gather(batch); len(batch) > 0 {
+			a.attempt(ctx, batch)
 		}
-		waiting := a.inTime(batch)
-		if len(waiting) == 0 {
-			continue
-		}
-		a.attempt(ctx, waiting)
 	}
 }
 
-// inTime drops those whose callers have gone, or will have gone before a transaction is done: what it would take for them had only to be given back, and
-// an engine that is asked for more than it can do would in the end do nothing for anybody. One goes on in any case, so that a Postgres that has become faster is noticed.
-func (a *asker) inTime(batch []*asked) []*asked {
-	waiting := batch[:0]
+// gather adds to a batch what is there to be asked, as much as should share a transaction. It drops those whose callers have gone, or will have gone before the transaction is done: what it
+// would take for them had only to be given back, and an engine that is asked for more than it can do would in the end do nothing for anybody. One goes on in any case, so that a Postgres
+// that has become faster is noticed.
+func (a *asker) gather(batch []*asked) []*asked {
 	until := time.Now().Add(a.share.expected)
-	for i, p := range batch {
+	hasTime := func(p *asked) bool {
 		deadline, has := p.ctx.Deadline()
-		last := i == len(batch)-1 && len(waiting) == 0
-		if p.ctx.Err() == nil && (last || !has || deadline.After(until)) {
-			waiting = append(waiting, p)
+		return !has || deadline.After(until)
+	}
+	for len(batch) < a.share.most(a.most) || !hasTime(batch[0]) {
+		var next *asked
+		select {
+		case next = <-a.queue:
+		default:
+			if batch[0].ctx.Err() != nil {
+				a.drop(batch[0])
+				return nil
+			}
+			return batch
+		}
+		if !hasTime(batch[0]) {
+			a.drop(batch[0])
+			batch[0] = next
 			continue
 		}
-		p.state.CompareAndSwap(askWaits, askAbandoned)
-		a.ledger.metrics.queueDepth.WithLabelValues(a.name).Dec()
-		p.overdue = true
-		close(p.done)
+		if !hasTime(next) {
+			a.drop(next)
+			continue
+		}
+		batch = append(batch, next)
 	}
-	return waiting
+	return batch
+}
+
+func (a *asker) drop(p *asked) {
+	p.state.CompareAndSwap(askWaits, askAbandoned)
+	a.ledger.metrics.queueDepth.WithLabelValues(a.name).Dec()
+	p.overdue = true
+	close(p.done)
 }
 
 // pace is how many asks share a transaction, so that it takes no longer than batchAim.
