@@ -236,3 +236,56 @@ func TestTheOrderOfEventsDoesNotMatter(t *testing.T) {
 		})
 	}
 }
+
+// TestALostCallPaysForItsEarlierConversations, whether people talk when its node is lost or not, and whether the next one was granted or not.
+func TestALostCallPaysForItsEarlierConversations(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		talks   bool
+		minimum int64 // of the second conversation
+		want    string
+	}{
+		"nobody talks":              {false, 1, "0.7 0"},
+		"they talk":                 {true, 1, "0.6 0"},
+		"the second was refused":    {false, 500, "0.7 0"},
+		"they talk free after that": {true, 500, "0.7 0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dsn := storetest.Database(t)
+			accounts(t, dsn, map[string]string{"anna": "1"})
+			l := newLedger(t, dsn)
+			if err := l.Register(within(t), "node1", "b", 80, 0, nil); err != nil {
+				t.Fatal(err)
+			}
+			askLedger(t, l, reserve("call-1", payBy("anna"), 60, 1))
+			askLedger(t, l, nth("call-1", 2, payBy("anna"), 60, c.minimum, charging.Finished{Number: 1, Talk: 30_000}))
+			live := charging.LiveCall{CallID: "call-1"}
+			if c.talks {
+				live.AnsweredAt = time.Now().Add(-9500 * time.Millisecond)
+			}
+			if _, err := l.Heartbeat(within(t), "node1", "b", 1, []charging.LiveCall{live}); err != nil {
+				t.Fatal(err)
+			}
+			// The heartbeat was stored at the very instant that the test means.
+			mustExec(t, dsn, `UPDATE live_call SET answered_at = (SELECT last_seen FROM node_status) - interval '9.5 seconds' WHERE answered_at IS NOT NULL;
+				UPDATE node_status SET last_seen = last_seen - interval '70 seconds'; UPDATE live_call SET answered_at = answered_at - interval '70 seconds'`)
+			if err := l.Reap(within(t), true); err != nil {
+				t.Fatal(err)
+			}
+			if got := balance(t, dsn, "anna"); got != c.want {
+				t.Errorf("balance %s, want %s", got, c.want)
+			}
+			wellKept(t, dsn)
+			real := over("call-1", 30*time.Second) // it had gone on for a second conversation of 12 s, if that was granted
+			if c.minimum == 1 {
+				real.Finished = append(real.Finished, charging.Finished{Number: 2, Talk: 12_000})
+			}
+			endLedger(t, l, real)
+			if got, want := balance(t, dsn, "anna"), map[bool]string{true: "0.58 0", false: "0.7 0"}[c.minimum == 1]; got != want {
+				t.Errorf("after its real end %s, want %s", got, want)
+			}
+			wellKept(t, dsn)
+		})
+	}
+}

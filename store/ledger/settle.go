@@ -288,7 +288,8 @@ type charge struct {
 	blind   bool // it was granted while the ledger was away
 }
 
-func chargesOf(s *state, cdr *call.CDR) (all []charge) {
+// chargesOf lists the charges of a call. With recorded, conversations that its end does not tell of are as long as the ledger noted when they were over.
+func chargesOf(s *state, cdr *call.CDR, recorded bool) (all []charge) {
 	talk := make(map[int]int64)
 	for _, finished := range cdr.Finished {
 		talk[finished.Number] += finished.Talk
@@ -310,14 +311,12 @@ func chargesOf(s *state, cdr *call.CDR) (all []charge) {
 			all = append(all, one)
 		}
 	}
-	if last, lost := talk[lastCharge]; lost {
-		for i := range all {
-			if len(all[i].rows) > 0 {
-				all[i].talk = max(all[i].rows[0].talk, 0)
-			}
-		}
-		if len(all) > 0 {
-			all[len(all)-1].talk = last
+	if last, lost := talk[lastCharge]; lost && len(all) > 0 {
+		all[len(all)-1].talk = last // unless that conversation is over, and they talk without charge
+	}
+	for i := range all {
+		if _, said := talk[all[i].number]; recorded && !said && len(all[i].rows) > 0 && all[i].rows[0].talk >= 0 {
+			all[i].talk = all[i].rows[0].talk
 		}
 	}
 	return all
@@ -331,7 +330,7 @@ func (l *Ledger) settle(out *settlement, s *state, cdr *call.CDR) {
 	row := newCDRRow(cdr)
 	var booked []charging.Booked
 	flags := make(map[string]bool)
-	for _, c := range chargesOf(s, cdr) {
+	for _, c := range chargesOf(s, cdr, true) {
 		var cost charging.Cost
 		if c.terms != nil {
 			cost = c.terms.Settle(time.Duration(c.talk)*time.Millisecond, c.granted)
@@ -383,7 +382,7 @@ func (l *Ledger) correct(out *settlement, s *state, was map[line]int64, cdr *cal
 	row := newCDRRow(cdr)
 	correction := correctionRow{row.CallID, row.Node, row.TalkMS, row.Cause, row.EndedAt, json.RawMessage("[]")}
 	var booked []charging.Booked
-	for _, c := range chargesOf(s, cdr) {
+	for _, c := range chargesOf(s, cdr, false) {
 		if c.terms == nil {
 			continue
 		}

@@ -92,7 +92,8 @@ const (
 	lookSQL = `SELECT ` + accountColumns + ` WHERE b.account IN (SELECT unnest($1::text[]) UNION SELECT account FROM account_number WHERE number = ANY ($2::text[]) UNION SELECT account FROM card WHERE card = ANY ($3::text[]))`
 	// In the order of names, so that no two transactions wait for each other in a circle. $3 and $4 calls whose earlier charges shrink, $5 accounts that nobody waits for.
 	givenSQL = `SELECT unnest($1::text[]) AS account UNION SELECT account FROM account_number WHERE number = ANY ($2::text[])
-			UNION SELECT r.account FROM reservation r JOIN unnest($3::text[], $4::text[]) AS c (call_id, node) USING (call_id, node) WHERE r.state = 'pending'`
+			UNION SELECT h.account FROM unnest($3::text[], $4::text[]) AS c (call_id, node),
+				LATERAL (SELECT r.account FROM reservation r WHERE r.call_id = c.call_id AND r.node = c.node AND r.settled_at IS NULL OFFSET 0) AS h` // by the call, never by all that is pending
 	accountsSQL = `SELECT ` + accountColumns + ` WHERE b.account IN (` + givenSQL + `) AND b.account <> ALL ($5::text[]) ORDER BY b.account FOR UPDATE OF b`
 	// Accounts that somebody keeps locked, or that are not known not to be: $6 all that are given.
 	freeSQL  = `SELECT ` + accountColumns + ` WHERE b.account IN (` + givenSQL + `) AND ($6 OR b.account = ANY ($5::text[])) ORDER BY b.account FOR UPDATE OF b SKIP LOCKED`
