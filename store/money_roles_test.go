@@ -49,7 +49,7 @@ func TestAnEngineMayDoAllThatMoneyNeeds(t *testing.T) {
 	if err := l.Reap(within(t), true); err != nil {
 		t.Fatal(err)
 	}
-	endLedger(t, l, over("talks", time.Minute))           // late
+	endLedger(t, l, over("talks", time.Minute))            // late
 	if got := balance(t, dsn, "anna"); got != "104.35 0" { // 0.60, and 0.05
 		t.Errorf("balance %s: %s", got, ask[string](t, dsn, "SELECT string_agg(concat_ws(' ', call_id, kind, amount), ', ') FROM ledger_entry")+ask[string](t, dsn, "SELECT string_agg(concat_ws(' ', call_id, charge, state, talk_ms), ', ') FROM reservation"))
 	}
