@@ -97,14 +97,15 @@ func TestTheBooksOfALedgerInAFewLines(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		iteration++
 		b := &books{funds: make(map[string]int64), held: make(map[string]int64)}
-		names := make([]string, 3)
+		names, setUp := make([]string, 3), ""
 		for i := range names {
 			names[i] = fmt.Sprintf("a%d-%d", iteration, i)
 			credit, amount := rapid.Int64Range(0, 1).Draw(r, "credit"), rapid.Int64Range(1, 300).Draw(r, "cents")
 			b.funds[names[i]] = credit*1_000_000 + amount*cent
-			mustExec(t, dsn, fmt.Sprintf("INSERT INTO account (account, currency, credit_limit) VALUES ('%s', 'EUR', %d); INSERT INTO adjustment (account, amount, reason) VALUES ('%s', %d * 0.01, 'test')",
-				names[i], credit, names[i], amount))
+			setUp += fmt.Sprintf("INSERT INTO account (account, currency, credit_limit) VALUES ('%s', 'EUR', %d); INSERT INTO adjustment (account, amount, reason) VALUES ('%s', %d * 0.01, 'test');",
+				names[i], credit, names[i], amount)
 		}
+		mustExec(t, dsn, setUp)
 		engine := func() *store.Ledger { return rapid.SampledFrom(ledgers).Draw(r, "engine") }
 		same := func(c *bookedCharge, got charging.Answer) {
 			if got != c.answer {
