@@ -52,7 +52,7 @@ func startTrial(t *testing.T, arguments ...string) *trialSystem {
 func (s *trialSystem) start(t *testing.T, arguments ...string) {
 	t.Helper()
 	s.process = exec.Command("ringmaster", append([]string{"dev", "--state-dir", s.stateDir,
-		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, arguments...)...)
+		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--budget", "200ms"}, arguments...)...) // the tests share two processors
 	s.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	s.process.Stderr = s.output
 	out, err := s.process.StdoutPipe()

@@ -43,7 +43,7 @@ var moneyRows = []string{
 }
 
 // pgbenchScript is one reservation as a transaction of its own: the statements that a batch of the ledger does, for one call.
-var pgbenchScript = fmt.Sprintf(`\set account random(0, %d)
+const pgbenchScript = `\set account random(0, 9999)
 BEGIN;
 SELECT a.account, a.currency, a.state = 'active' AND (a.valid_to IS NULL OR a.valid_to > now()), (b.balance * 1000000)::bigint, (b.pending * 1000000)::bigint, (a.credit_limit * 1000000)::bigint
 FROM account_balance b JOIN account a USING (account) WHERE b.account = 'bench_' || :account FOR UPDATE OF b;
@@ -52,7 +52,7 @@ VALUES (gen_random_uuid()::text, 'node1', 1, 1, 'bench_' || :account, 6, 600, fa
 UPDATE account_balance b SET pending = b.pending + m.amount FROM made m WHERE b.account = m.account;
 INSERT INTO live_call (call_id, node, started_at) VALUES (gen_random_uuid()::text, 'node1', now()) ON CONFLICT DO NOTHING;
 COMMIT;
-`, payingAccounts-1)
+`
 
 // money measures what charging costs: reservations beside the same statements run by pgbench, one transaction for each call, on the same Postgres, which writes to disk; calls that are paid for, over HTTP; and calls that are not, while Postgres
 // is frozen.
