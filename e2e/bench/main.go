@@ -392,7 +392,8 @@ func (b *bench) ask(ctx context.Context, p *process, called, caller string, leng
 	if err := json.Unmarshal(out, &s); err != nil {
 		return s, fmt.Errorf("couldn't read the result of ringmaster load: %w", err)
 	}
-	if s.Connects*10 < s.Answers*9 || s.Answers == 0 {
+	overload := p.name == "money" && rate == 0 // what it cannot do in time it refuses
+	if s.Connects*10 < s.Answers*9 && !overload || s.Answers == 0 {
 		return s, fmt.Errorf("%s: %d of %d answers were a connect\n%s", p.name, s.Connects, s.Answers, out)
 	}
 	if p.name != "money" {

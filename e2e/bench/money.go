@@ -224,7 +224,7 @@ func (b *bench) chargedCalls(ctx context.Context, engine *process) error {
 		}
 		most = append(most, s)
 	}
-	perSecond := func(s sample) float64 { return s.PerSecond }
+	perSecond := func(s sample) float64 { return s.PerSecond * float64(s.Connects) / float64(s.Answers) }
 	rate := median(most, perSecond) / 2
 	for range b.rounds {
 		s, err := b.callsTo(ctx, engine, paidNumber, b.openLength, rate)
