@@ -9,6 +9,7 @@ import (
 
 	"ringmaster/logic"
 	"ringmaster/logic/charging"
+	"ringmaster/store"
 	"ringmaster/store/storetest"
 )
 
@@ -287,5 +288,49 @@ func TestALostCallPaysForItsEarlierConversations(t *testing.T) {
 			}
 			wellKept(t, dsn)
 		})
+	}
+}
+
+// TestMoneyReadsNoWholeTable: plans that Postgres made while the tables were small must not read all of them later.
+func TestMoneyReadsNoWholeTable(t *testing.T) {
+	dsn := storetest.Database(t)
+	s, err := store.Open(t.Context(), store.Config{DSN: dsn, Engine: "engine1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := s.NewLedger()
+	some := func(from, to, of int) {
+		for i := from; i < to; i++ {
+			id := fmt.Sprint("c", i)
+			if answer := askLedger(t, l, reserve(id, payBy(fmt.Sprint("a", i%of)), 60, 1)); answer.State != charging.StateGranted {
+				t.Fatalf("call %s got %+v", id, answer)
+			}
+			if i%2 == 0 {
+				if _, err := l.End(within(t), over(id, 2*time.Second)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	const add = "INSERT INTO account (account, currency, credit_limit) SELECT 'a' || i, 'EUR', 1000 FROM generate_series(%d, %d) AS i"
+	if err := exec2(t, dsn, fmt.Sprintf(add, 0, 9)); err != nil {
+		t.Fatal(err)
+	}
+	some(0, 40, 10) // Postgres keeps a plan after five
+	if err := exec2(t, dsn, fmt.Sprintf(add, 10, 2999)+`; INSERT INTO reservation (call_id, node, charge, payer, account, amount, seconds, body, terms, expires_at, settled_at, state, posted)
+		SELECT 'old' || i, 'node1', 1, 1, 'a' || i % 3000, 0, 60, 7, '{}', now(), now(), 'voided', 0 FROM generate_series(1, 3000) AS i`); err != nil {
+		t.Fatal(err)
+	}
+	const readSQL = "SELECT coalesce(sum(seq_tup_read), 0)::bigint FROM pg_stat_user_tables WHERE relname IN ('account', 'account_balance', 'account_number', 'reservation')"
+	before := ask[int](t, dsn, readSQL)
+	some(40, 140, 3000)
+	l.Close()
+	s.Close() // a connection tells its statistics when it ends
+	deadline := time.Now().Add(2 * time.Second)
+	for time.Now().Before(deadline) && ask[int](t, dsn, readSQL) == before {
+		time.Sleep(50 * time.Millisecond)
+	}
+	if rows := ask[int](t, dsn, readSQL) - before; rows > 20_000 {
+		t.Errorf("100 calls read %d rows of tables with 3,000 from end to end", rows)
 	}
 }
