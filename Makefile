@@ -36,7 +36,7 @@ soak: requirements ## A day of 100,000 calls that cost money, on three engines, 
 mutations: requirements ## Plant bugs in the ledger, one at a time, and say which test catches each
 	go run ./e2e/mutations
 
-bench: build ## Engine against floor, codec, prefix match; BENCHFLAGS=-short for a quick round
+bench: build ## Engine against floor, codec, prefix match, a carrier of full size, money against pgbench; BENCHFLAGS=-short for a quick round
 	go run ./e2e/bench $(BENCHFLAGS)
 
 lint: ## gofmt, go vet (with the e2e tests), staticcheck
