@@ -150,7 +150,7 @@ func (a *asker) gather(batch []*asked) []*asked {
 	until := time.Now().Add(a.share.expected)
 	hasTime := func(p *asked) bool {
 		deadline, has := p.ctx.Deadline()
-		return !has || deadline.After(until)
+		return p.ctx.Err() == nil && (!has || deadline.After(until))
 	}
 	for len(batch) < a.share.most(a.most) || !hasTime(batch[0]) {
 		var next *asked
@@ -200,9 +200,10 @@ func (p *pace) most(limit int) int {
 // took learns from a transaction: fewer share the next one at once, more one by one.
 func (p *pace) took(n, limit int, time time.Duration) {
 	p.expected = (3*p.expected + time) / 4
+	least := min(batchLeast, limit/4) // hashing makes PINs slow one by one
 	switch {
-	case time > batchAim && n > batchLeast:
-		p.allowed = max(n*3/4, batchLeast)
+	case time > batchAim && n > least:
+		p.allowed = max(n*3/4, least)
 	case time < batchAim && n == p.most(limit):
 		p.allowed = min(n+1+n/8, limit)
 	}

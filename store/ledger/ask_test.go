@@ -64,6 +64,23 @@ func TestWhoHasNoTimeMakesRoom(t *testing.T) {
 	}
 }
 
+// TestWhoHasGoneIsNotAsked: a caller that gave up before its deadline costs no transaction.
+func TestWhoHasGoneIsNotAsked(t *testing.T) {
+	l := &Ledger{metrics: newMetrics(nil)}
+	a := newAsker(l, queueAsk, MaxBatch)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	one := func(ctx context.Context) *asked {
+		return &asked{Ask: &charging.Ask{}, ctx: ctx, done: make(chan struct{})}
+	}
+	waits := one(t.Context())
+	a.queue <- waits
+	a.queue <- one(gone)
+	if batch := a.gather([]*asked{one(gone)}); len(batch) != 1 || batch[0] != waits {
+		t.Errorf("%d asks go on, want the one that waits", len(batch))
+	}
+}
+
 // TestPace: transactions that take too long are shared by fewer, quick ones by more, within bounds.
 func TestPace(t *testing.T) {
 	var p pace
@@ -82,6 +99,13 @@ func TestPace(t *testing.T) {
 	}
 	if p.most(MaxBatch) != MaxBatch || p.expected > 2*time.Millisecond {
 		t.Errorf("%d share a quick transaction, that should take %v", p.most(MaxBatch), p.expected)
+	}
+	var secrets pace
+	for range 50 {
+		secrets.took(secrets.most(maxSecrets), maxSecrets, 2*batchAim)
+	}
+	if secrets.most(maxSecrets) != maxSecrets/4 {
+		t.Errorf("%d slow PINs share a transaction, want %d", secrets.most(maxSecrets), maxSecrets/4)
 	}
 }
 
