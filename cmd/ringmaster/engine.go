@@ -82,6 +82,7 @@ type running struct {
 // serveEngine runs an engine on the database at dsn until ctx ends. started is called when it listens; the first
 // snapshot may come later.
 func serveEngine(ctx context.Context, log *slog.Logger, dsn string, f *engineFlags, validator bool, started func(running)) error {
+	collectLessOften()
 	adviseMemoryLimit(log)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
@@ -180,6 +181,17 @@ func buildInfo() prometheus.Collector {
 		ConstLabels: prometheus.Labels{"version": version()}})
 	info.Set(1)
 	return info
+}
+
+// garbagePercent is GOGC for an engine unless its environment says otherwise: the snapshot is nearly all of the heap and stays, so to mark it costs the same at any
+// pace, and queries wait for it. At 1,000,000 numbers it takes some 80 ms of both processors, which every 10 s is 1 % of the time: their p99.
+const garbagePercent = 300
+
+// collectLessOften trades memory (some half more at a large carrier's size) for answers that seldom meet the garbage collector.
+func collectLessOften() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbagePercent)
+	}
 }
 
 // adviseMemoryLimit says so when the garbage collector doesn't know of the container's limit: a reload of a large
