@@ -31,7 +31,7 @@ edits: requirements ## 10,000 random edits at a serving engine with 100,000 gold
 	go test ./store -run 'TestEditsNeverHurtACall|TestNoEditIsMissedInACut' -edits 10000 -cuts 50 -timeout 45m -v
 
 soak: requirements ## A day of 100,000 calls that cost money, on three engines, with 500 faults; the books against the truth; SOAKFLAGS for more
-	go test ./store/ledger -run TestADayOfCalls -timeout 120m -v -calls 100000 -faults 500 $(SOAKFLAGS)
+	go test ./store/ledger -run TestADayOfCalls -timeout 120m -v -calls 100000 -faults 500 -callers 96 $(SOAKFLAGS)
 
 mutations: requirements ## Plant bugs in the ledger, one at a time, and say which test catches each
 	go run ./e2e/mutations

@@ -420,6 +420,55 @@ func TestAnAccountThatIsLockedStopsNoOther(t *testing.T) {
 	wellKept(t, dsn)
 }
 
+// TestADeadEngineKeepsNoAccount: an engine's host loses its power in the middle of a transaction that has locked an account, so nothing tells Postgres. Another engine can
+// charge that account soon; Postgres would wait for hours, and a session's usual limit is ten seconds.
+func TestADeadEngineKeepsNoAccount(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	accounts(t, dsn, map[string]string{"anna": "1000"})
+	other := newLedger(t, dsn)
+	askLedger(t, other, reserve("warm", payBy("anna"), 1, 1))
+	for try := 0; ; try++ {
+		proxy := storetest.NewProxy(t, dsn)
+		dying := newLedger(t, proxy.DSN())
+		asking, leave := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for i := range 4 {
+			wg.Go(func() {
+				for n := 0; asking.Err() == nil; n++ {
+					ctx, cancel := context.WithTimeout(asking, 100*time.Millisecond)
+					_, _ = dying.Ask(ctx, reserve(fmt.Sprint("dying-", try, i, n), payBy("anna"), 1, 1))
+					cancel()
+				}
+			})
+		}
+		await(t, func() bool {
+			return ask[int](t, dsn, "SELECT count(*) FROM reservation WHERE call_id LIKE 'dying-%'") > 20*try
+		})
+		proxy.Mute() // it never comes back
+		proxy.Silence()
+		died := time.Now()
+		leave()
+		wg.Wait()
+		time.Sleep(300 * time.Millisecond)
+		if !ask[bool](t, dsn, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction' AND xact_start < now() - interval '200 ms')") {
+			if try == 20 {
+				t.Fatal("it never died in a transaction")
+			}
+			continue
+		}
+		await(t, func() bool {
+			answer, err := other.Ask(within(t), reserve(fmt.Sprint("other-", time.Now().UnixNano()), payBy("anna"), 1, 1))
+			return err == nil && answer.State == charging.StateGranted
+		})
+		if took := time.Since(died); took > 4*time.Second {
+			t.Errorf("a dead engine kept an account for %v", took)
+		}
+		break
+	}
+	wellKept(t, dsn)
+}
+
 // TestOneBadAskSpoilsNoOther: it cannot be written at all.
 func TestOneBadAskSpoilsNoOther(t *testing.T) {
 	t.Parallel()

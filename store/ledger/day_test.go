@@ -22,9 +22,10 @@ import (
 
 // The soak is this test at full length: make soak.
 var (
-	calls  = flag.Int("calls", 1000, "calls of TestADayOfCalls")
-	faults = flag.Int("faults", 10, "faults that happen to them")
-	seed   = flag.Uint64("seed", 0, "of the calls; 0: drawn")
+	calls   = flag.Int("calls", 1000, "calls of TestADayOfCalls")
+	faults  = flag.Int("faults", 10, "faults that happen to them")
+	seed    = flag.Uint64("seed", 0, "of the calls; 0: drawn")
+	callers = flag.Int("callers", 24, "calls of TestADayOfCalls at once")
 )
 
 func TestMain(m *testing.M) { storetest.Main(m) }
@@ -249,7 +250,7 @@ func TestADayOfCalls(t *testing.T) {
 	conn := d.connect(t)
 	var living sync.WaitGroup
 	var next atomic.Int64
-	for worker := range 24 {
+	for worker := range *callers {
 		living.Go(func() {
 			r := rand.New(rand.NewPCG(*seed, uint64(worker+1)))
 			for n := next.Add(1); n <= int64(*calls); n = next.Add(1) {
@@ -258,10 +259,15 @@ func TestADayOfCalls(t *testing.T) {
 		})
 	}
 	happened := make(map[string]int)
+	told, began := time.Now(), time.Now()
 	every := int64(*calls / (*faults + 1))
 	for i := range *faults {
 		for d.over.Load() < every*int64(i+1) && next.Load() <= int64(*calls) {
 			time.Sleep(time.Millisecond)
+		}
+		if time.Since(told) > 10*time.Second {
+			told = time.Now()
+			t.Logf("%d of %d calls, %d of %d faults, %.0f calls/s", d.over.Load(), *calls, i, *faults, float64(d.over.Load())/time.Since(began).Seconds())
 		}
 		happened[d.fault(t, r, conn)]++
 	}

@@ -114,7 +114,9 @@ type liveRow struct {
 
 // byKeySQL begins a transaction whose statements read a few rows by their keys. The planner does not know how many keys an array will have, keeps its plan from when the tables
 // were small, and would then read whole tables of accounts and reservations for each batch.
-const byKeySQL = "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
+//
+// An engine that dies without a goodbye in mid-transaction keeps accounts from all others until Postgres ends its session: no engine that lives thinks for a second.
+const byKeySQL = "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL idle_in_transaction_session_timeout = 1000"
 
 // beginSQL besides waits for an account that another transaction has locked for 100 ms only: an engine is done in less, so it is somebody's psql.
 const beginSQL = byKeySQL + "; SET LOCAL lock_timeout = 100"
