@@ -155,7 +155,13 @@ func (d *day) call(t *testing.T, id string, r *rand.Rand) {
 		terms.Credit = charging.Party{Account: fmt.Sprint("a", payers), Parts: 1 + r.Int64N(charging.Whole)}
 	}
 	began := time.Now()
+	if r.IntN(4) == 0 { // the node's clock is wrong, by hours
+		began = began.Add(time.Duration(r.IntN(14_400)-7200) * time.Second)
+	}
 	cdr := call.CDR{CallID: id, Node: node, Called: "4930", Outcome: call.OutcomeAnswered, StartedAt: began, EndedAt: began, Held: true}
+	if r.IntN(8) == 0 { // and jumps while the call goes on
+		cdr.EndedAt = began.Add(time.Duration(r.IntN(7200)) * time.Second)
+	}
 	facts := charging.Facts{Called: "4930", Presentation: "allowed", StartedAt: began.UnixMilli()}
 	if r.IntN(5) == 0 {
 		_, _ = d.ask(r, &charging.Ask{Kind: charging.KindLimit, Limit: charging.Limit{CallID: id, Node: node, Name: "few", Key: fmt.Sprint(r.IntN(4)), Rule: charging.LimitRule{MaximumCalls: 3}, Call: facts}})
