@@ -40,6 +40,7 @@ type commands struct {
 	Rollback     rollbackCommand     `cmd:"" help:"Undo what operators changed since a config revision."`
 	Wait         waitCommand         `cmd:"" help:"Wait until the newest edit is live in every engine."`
 	Ledger       ledgerCommand       `cmd:"" help:"Read the books: balances, statements, what is held, and whether all adds up."`
+	CDR          cdrCommand          `cmd:"" name:"cdr" help:"Read call detail records: export them for billing."`
 	SQL          sqlCommand          `cmd:"" name:"sql" help:"Open psql on the database."`
 	Load         loadCommand         `cmd:"" help:"Ask a running engine as fast, or as often, as told; print latencies."`
 	MakeCarrier  makeCarrierCommand  `cmd:"" help:"Fill a database with a made-up carrier of any size."`
