@@ -56,7 +56,7 @@ func newDay(t *testing.T, r *rand.Rand) *day {
 	conn := d.connect(t)
 	for i := range payers + 1 {
 		name := fmt.Sprint("a", i)
-		d.funds[name] = r.Int64N(40) * r.Int64N(10_000_000) // from nothing to four hundred euros
+		d.funds[name] = r.Int64N(40) * r.Int64N(10_000_000) * int64(max(1, *calls/1000)) // from nothing to four hundred euros for a thousand calls
 		if _, err := conn.Exec(t.Context(), "INSERT INTO account (account, currency) VALUES ($1, 'EUR')", name); err != nil {
 			t.Fatal(err)
 		}
