@@ -22,84 +22,76 @@ type version struct {
 
 const versionSQL = "SELECT r.revision, h.commit_id::text FROM config_revision r JOIN config_history h USING (revision)"
 
-// touchedSQL lists what was touched after a revision. A row with kind *, or too many rows, asks for everything.
-const touchedSQL = `SELECT DISTINCT c.kind, c.object, c.key FROM config_history h JOIN config_change c USING (edit) WHERE h.revision > $1 LIMIT $2`
+// touchedSQL lists what was touched after the version that is served, beside the version that is committed, and whether the one that is served is
+// of this database and all changes since are kept. A row with kind *, or too many rows, asks for everything.
+const touchedSQL = `SELECT r.revision, h.commit_id::text,
+		EXISTS (SELECT FROM config_history WHERE revision = $1 AND commit_id = $2::uuid)
+			AND (SELECT count(*) FROM config_history WHERE revision > $1 AND changes_kept) = r.revision - $1,
+		coalesce(t.kind, ''), coalesce(t.object, ''), coalesce(t.key, '')
+	FROM config_revision r JOIN config_history h USING (revision)
+	LEFT JOIN (SELECT DISTINCT c.kind, c.object, c.key FROM config_history s JOIN config_change c USING (edit) WHERE s.revision > $1 LIMIT $3) t ON true`
 
-// reachesBackSQL tells whether the served version is one of this database, and all changes since are kept.
-const reachesBackSQL = `SELECT EXISTS (SELECT FROM config_history WHERE revision = $1 AND commit_id = $2::uuid)
-	AND (SELECT count(*) FROM config_history WHERE revision > $1 AND changes_kept) = $3 - $1`
+// beginSQL begins a view of one instant.
+const beginSQL = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
-// loadDelta reads, in one view, what was touched since the version that snapshot serves, and its rows. false: the delta cannot be
+// loadDelta reads, in one view, what was touched since the version that snapshot serves, and its rows; nil if that version is the newest. false: the delta cannot be
 // told, so that everything must be loaded.
+//
+// It takes two round trips: one for what was touched, one for the rows.
 func loadDelta(ctx context.Context, conn *pgx.Conn, snapshot *logic.Snapshot, served version) (delta *logic.Delta, now version, ok bool, err error) {
 	retry, ok := snapshot.Retry()
 	if !ok {
 		return nil, version{}, false, nil
 	}
-	fail := func(err error) (*logic.Delta, version, bool, error) {
-		return nil, version{}, false, fmt.Errorf("couldn't load what was edited: %w", err)
-	}
 	w, ctx := watch(ctx)
 	defer w.stop()
-	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
-	if err != nil {
-		return fail(explain(ctx, err))
-	}
-	defer tx.Rollback(context.WithoutCancel(ctx))
-	if err := tx.QueryRow(ctx, versionSQL).Scan(&now.revision, &now.commit); err != nil {
-		return fail(explain(ctx, err))
-	}
-	if err := tx.QueryRow(ctx, reachesBackSQL, served.revision, served.commit, now.revision).Scan(&ok); err != nil {
-		return fail(explain(ctx, err))
-	}
-	if !ok {
-		return nil, now, false, nil
-	}
-	t, ok, err := touched(ctx, tx, served.revision, retry)
-	if err != nil {
-		return fail(explain(ctx, err))
-	}
-	if !ok {
-		return nil, now, false, nil
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("couldn't load what was edited: %w", explain(ctx, err))
+		}
+		if conn.PgConn().TxStatus() != 'I' && !conn.IsClosed() {
+			// Should it fail, the connection is closed by it, and no harm is done.
+			_, _ = conn.Exec(context.WithoutCancel(ctx), "ROLLBACK")
+		}
+	}()
+	now, t, ok, err := touched(ctx, conn, served, retry)
+	if err != nil || !ok || now == served {
+		return nil, now, ok, err
 	}
 	delta = &logic.Delta{Touched: t, Rows: logic.Rows{Revision: now.revision}}
-	r := reader{seen: make(map[string]string)}
-	for _, one := range tables {
-		for _, p := range one.picks {
-			args, any := p.of(&t)
-			if !any {
-				continue
-			}
-			if err := r.read(ctx, tx, one, one.sql+p.where+" "+one.order, args, &delta.Rows, w); err != nil {
-				return fail(fmt.Errorf("table %s: %w", one.name, explain(ctx, err)))
-			}
-		}
-	}
-	if err := tx.Commit(ctx); err != nil {
-		return fail(explain(ctx, err))
+	if err := touchedRows(ctx, conn, delta, w); err != nil {
+		return nil, version{}, false, err
 	}
 	return delta, now, true, nil
 }
 
-// touched reads the journal and adds it to what is to be tried again.
-func touched(ctx context.Context, tx pgx.Tx, since int64, t logic.Touched) (logic.Touched, bool, error) {
-	rows, err := tx.Query(ctx, touchedSQL, since, maxTouched+1)
+// touched begins a view, reads the committed version and the journal since the served one, and adds it to what is to be tried again.
+func touched(ctx context.Context, conn *pgx.Conn, served version, t logic.Touched) (now version, _ logic.Touched, ok bool, err error) {
+	batch := &pgx.Batch{}
+	batch.Queue(beginSQL)
+	batch.Queue(touchedSQL, served.revision, served.commit, maxTouched+1)
+	results := conn.SendBatch(ctx, batch)
+	defer results.Close()
+	if _, err := results.Exec(); err != nil {
+		return now, t, false, err
+	}
+	rows, err := results.Query()
 	if err != nil {
-		return t, false, err
+		return now, t, false, err
 	}
 	defer rows.Close()
 	var kind, object, key string
 	n := 0
 	for ; rows.Next(); n++ {
-		if err := rows.Scan(&kind, &object, &key); err != nil {
-			return t, false, err
+		if err := rows.Scan(&now.revision, &now.commit, &ok, &kind, &object, &key); err != nil {
+			return now, t, false, err
 		}
-		if !addTouched(&t, kind, object, key) {
-			return t, false, nil
+		if !ok || kind != "" && !addTouched(&t, kind, object, key) {
+			return now, t, false, nil
 		}
 	}
-	if err := rows.Err(); err != nil || n > maxTouched {
-		return t, false, err
+	if err := rows.Err(); err != nil || n == 0 || n > maxTouched {
+		return now, t, false, err
 	}
 	for _, names := range []*[]string{&t.Calendars, &t.ScreeningLists, &t.TranslationTables, &t.Distributions, &t.Tariffs, &t.CallLimits, &t.Scripts, &t.Services} {
 		slices.Sort(*names)
@@ -109,7 +101,38 @@ func touched(ctx context.Context, tx pgx.Tx, since int64, t logic.Touched) (logi
 	t.ScreeningEntries = outside(t.ScreeningEntries, t.ScreeningLists)
 	t.Translations = outside(t.Translations, t.TranslationTables)
 	t.Numbers = unique(t.Numbers)
-	return t, true, nil
+	return now, t, true, nil
+}
+
+// touchedRows reads the rows of what was touched, and ends the view.
+func touchedRows(ctx context.Context, conn *pgx.Conn, delta *logic.Delta, w *watchdog) error {
+	batch := &pgx.Batch{}
+	var asked []table
+	for _, one := range tables {
+		for _, p := range one.picks {
+			if args, any := p.of(&delta.Touched); any {
+				batch.Queue(one.sql+p.where+" "+one.order, args...)
+				asked = append(asked, one)
+			}
+		}
+	}
+	batch.Queue("COMMIT")
+	results := conn.SendBatch(ctx, batch)
+	defer results.Close()
+	r := reader{seen: make(map[string]string)}
+	for _, one := range asked {
+		rows, err := results.Query()
+		if err == nil {
+			err = r.read(rows, one, &delta.Rows, w)
+		}
+		if err != nil {
+			return fmt.Errorf("table %s: %w", one.name, err)
+		}
+	}
+	if _, err := results.Exec(); err != nil {
+		return err
+	}
+	return results.Close()
 }
 
 // addTouched notes a row of config_change; false when it asks for everything, or this program doesn't know its kind.

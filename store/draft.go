@@ -65,7 +65,7 @@ func loadPublic(ctx context.Context, tx pgx.Tx) (*logic.Rows, error) {
 		case "session_key":
 			sql = "SELECT session_key_id, sha256(''), created_at FROM session_key"
 		}
-		if err := r.read(ctx, tx, t, sql+" "+t.order, nil, rows, w); err != nil {
+		if err := r.readAll(ctx, tx, t, sql, rows, w); err != nil {
 			return nil, fmt.Errorf("couldn't load table %s: %w", t.name, explain(ctx, err))
 		}
 	}

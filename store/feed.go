@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -169,9 +170,7 @@ func (f *Feed) session(ctx context.Context) (worked bool, err error) {
 		beats++
 		// Not only newer: a database restored from its backup is behind.
 		if !f.Ready() || f.served != current {
-			if err := f.update(ctx, conn); err != nil {
-				f.failure, f.noted = err.Error(), false
-				f.note(ctx, conn)
+			if err := f.renew(ctx, conn); err != nil {
 				return worked, err
 			}
 		} else {
@@ -194,6 +193,16 @@ func (f *Feed) session(ctx context.Context) (worked bool, err error) {
 			return worked, errors.New("the feed's own notifications don't come back: connect it to Postgres itself, not through a pooler")
 		}
 	}
+}
+
+// renew takes over the newest version, and tells in engine_status of a failure.
+func (f *Feed) renew(ctx context.Context, conn *pgx.Conn) error {
+	err := f.update(ctx, conn)
+	if err != nil {
+		f.failure, f.noted = err.Error(), false
+		f.note(ctx, conn)
+	}
+	return err
 }
 
 // listen opens a connection that hears of edits, and of its own notifications on the channel that it returns.
@@ -222,7 +231,7 @@ func (f *Feed) beat(ctx context.Context, conn *pgx.Conn, own string) (now versio
 	return now, err
 }
 
-// await waits for an edit, one beat at most, and reports whether the connection's own notification came.
+// await takes over the edits that are told until the next heartbeat, and reports whether the connection's own notification came.
 func (f *Feed) await(ctx context.Context, conn *pgx.Conn, own string) (heard bool, err error) {
 	wait, cancel := context.WithTimeout(ctx, feedBeat)
 	defer cancel()
@@ -237,10 +246,13 @@ func (f *Feed) await(ctx context.Context, conn *pgx.Conn, own string) (heard boo
 			return heard, fmt.Errorf("couldn't wait for edits: %w", err)
 		case n.Channel == own:
 			heard = true
+		case n.Payload == strconv.FormatInt(f.served.revision, 10):
+			// It came with one that was told before it. Should it be another of the same number, the next heartbeat sees that.
 		default:
-			// Whatever else was notified meanwhile is in the revision that the next beat reads. The own
-			// notification may stand behind this one in the queue; it isn't missed.
-			return true, nil
+			if err := f.renew(ctx, conn); err != nil {
+				return heard, err
+			}
+			f.note(ctx, conn)
 		}
 	}
 }
@@ -269,6 +281,11 @@ func (f *Feed) apply(ctx context.Context, conn *pgx.Conn) (done bool, err error)
 	if !ok {
 		result = "impossible"
 		return false, nil
+	}
+	if delta == nil {
+		result = "none"
+		f.verified.Store(int64(begun.Sub(f.started)))
+		return true, nil
 	}
 	loaded := time.Now()
 	snapshot, problems, err := guarded(now.revision, func() (*logic.Snapshot, []logic.Problem) { return served.Apply(delta, f.zones) })

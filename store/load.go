@@ -79,7 +79,7 @@ func loadVersion(ctx context.Context, tx pgx.Tx, w *watchdog) (*logic.Rows, vers
 	rows := &logic.Rows{Revision: now.revision}
 	r := reader{seen: make(map[string]string)}
 	for _, t := range tables {
-		if err := r.read(ctx, tx, t, t.sql+" "+t.order, nil, rows, w); err != nil {
+		if err := r.readAll(ctx, tx, t, t.sql, rows, w); err != nil {
 			return nil, version{}, fmt.Errorf("couldn't load table %s: %w", t.name, explain(ctx, err))
 		}
 	}
@@ -104,7 +104,7 @@ type table struct {
 	row   func(r *reader, rows *logic.Rows)
 }
 
-// reader reads the binary columns of a row. Scanning by reflection would cost more than all the rest of a load of a million rows.
+// reader reads the columns of a row: text as text, all else in Postgres's binary format, which the driver asks for of itself in a batch. Scanning by reflection would cost more than all the rest of a load of a million rows.
 type reader struct {
 	values [][]byte
 	column int
@@ -112,13 +112,17 @@ type reader struct {
 	seen   map[string]string // names that stand in many rows, once each
 }
 
-// read adds a query's rows.
-func (r *reader) read(ctx context.Context, tx pgx.Tx, t table, sql string, args []any, rows *logic.Rows, w *watchdog) error {
-	// All columns in the binary format.
-	result, err := tx.Query(ctx, sql, append([]any{pgx.QueryResultFormats{pgx.BinaryFormatCode}}, args...)...)
+// readAll adds all rows of a table.
+func (r *reader) readAll(ctx context.Context, tx pgx.Tx, t table, sql string, rows *logic.Rows, w *watchdog) error {
+	result, err := tx.Query(ctx, sql+" "+t.order, pgx.QueryResultFormats{pgx.BinaryFormatCode})
 	if err != nil {
 		return err
 	}
+	return r.read(result, t, rows, w)
+}
+
+// read adds a query's rows.
+func (r *reader) read(result pgx.Rows, t table, rows *logic.Rows, w *watchdog) error {
 	defer result.Close()
 	for n := 0; result.Next(); n++ {
 		if n%stallInterval == 0 {

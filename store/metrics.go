@@ -32,7 +32,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		compSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "ringmaster_config_compile_seconds",
 			Help: "Time to compile the operators' tables.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),
 		deltas: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ringmaster_config_deltas_total",
-			Help: "Edits taken over by loading only what was touched, by result; impossible: everything was loaded instead."}, []string{"result"}),
+			Help: "Edits taken over by loading only what was touched, by result; none: they had come with others; impossible: everything was loaded instead."}, []string{"result"}),
 		applySeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "ringmaster_config_apply_seconds",
 			Help: "Time to load and compile what edits touched.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),
 		fromDisk: prometheus.NewGauge(prometheus.GaugeOpts{Name: "ringmaster_config_from_disk",
@@ -44,7 +44,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	}
 	m.loads.WithLabelValues("ok")
 	m.loads.WithLabelValues("failed")
-	for _, result := range []string{"ok", "impossible", "failed"} {
+	for _, result := range []string{"ok", "none", "impossible", "failed"} {
 		m.deltas.WithLabelValues(result)
 	}
 	if registry != nil {

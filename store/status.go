@@ -33,44 +33,30 @@ func (f *Feed) note(ctx context.Context, conn *pgx.Conn) {
 	f.noted = true
 }
 
+// noteIn writes it in one transaction and one round trip: all goes as one batch.
 func (f *Feed) noteIn(ctx context.Context, conn *pgx.Conn) error {
-	tx, err := conn.Begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback(context.WithoutCancel(ctx))
-	// A predecessor whose connection died in silence may hold the rows until Postgres finds out. Waiting for it until the deadline would
-	// cost the connection, and with it the feed.
-	if _, err := tx.Exec(ctx, "SELECT set_config('lock_timeout', $1, true)", noteLock); err != nil {
-		return err
-	}
 	var since *time.Time
 	if !f.since.IsZero() {
 		since = &f.since
 	}
+	batch := &pgx.Batch{}
+	// A predecessor whose connection died in silence may hold the rows until Postgres finds out. Waiting for it until the deadline would
+	// cost the connection, and with it the feed.
+	batch.Queue("SELECT set_config('lock_timeout', $1, true)", noteLock)
 	// The engine's own clock says how long ago; Postgres's says when.
-	_, err = tx.Exec(ctx, `INSERT INTO engine_status AS s (engine, revision, revision_since, error, started_at, last_seen)
+	batch.Queue(`INSERT INTO engine_status AS s (engine, revision, revision_since, error, started_at, last_seen)
 		VALUES ($1, $2, clock_timestamp() - make_interval(secs => $3), nullif($4, ''), clock_timestamp() - make_interval(secs => $5), clock_timestamp())
 		ON CONFLICT (engine) DO UPDATE SET revision = excluded.revision, error = excluded.error, last_seen = excluded.last_seen,
 			revision_since = CASE WHEN s.revision = excluded.revision AND abs(extract(epoch FROM s.started_at - excluded.started_at)) < 1
 				THEN s.revision_since ELSE excluded.revision_since END,
 			started_at = CASE WHEN abs(extract(epoch FROM s.started_at - excluded.started_at)) < 1 THEN s.started_at ELSE excluded.started_at END`,
 		f.store.engine, f.Revision(), ago(since), f.failure, time.Since(f.started).Seconds())
-	if err != nil {
-		return fmt.Errorf("engine_status: %w", err)
+	if f.noted {
+		batch.Queue(`DELETE FROM engine_status WHERE last_seen < clock_timestamp() - make_interval(secs => $1)`, forgetEngines.Seconds())
+	} else if f.Ready() {
+		f.noteProblems(batch)
 	}
-	if !f.noted {
-		if _, err := tx.Exec(ctx, `DELETE FROM engine_status WHERE last_seen < clock_timestamp() - make_interval(secs => $1)`,
-			forgetEngines.Seconds()); err != nil {
-			return fmt.Errorf("engine_status: %w", err)
-		}
-		if f.Ready() {
-			if err := f.noteProblems(ctx, tx); err != nil {
-				return fmt.Errorf("config_problem: %w", err)
-			}
-		}
-	}
-	return tx.Commit(ctx)
+	return conn.SendBatch(ctx, batch).Close()
 }
 
 func ago(t *time.Time) *float64 {
@@ -83,26 +69,22 @@ func ago(t *time.Time) *float64 {
 
 // noteProblems makes config_problem tell of this engine's revision, unless it tells of a newer one already. Problems that were there
 // keep their since.
-func (f *Feed) noteProblems(ctx context.Context, tx pgx.Tx) error {
-	// A check of a revision that was never committed is from before the database was restored.
-	tag, err := tx.Exec(ctx, `UPDATE config_check SET revision = $1
+func (f *Feed) noteProblems(batch *pgx.Batch) {
+	// The row is locked by this, so what follows sees what other engines told. A check of a revision that was never committed is from before the
+	// database was restored.
+	batch.Queue(`UPDATE config_check SET revision = $1
 		WHERE revision <= $1 OR revision > (SELECT revision FROM config_revision)`, f.Revision())
-	if err != nil || tag.RowsAffected() == 0 {
-		return err
-	}
 	var names, keys, reasons []string
 	for _, p := range f.problems[:min(len(f.problems), maxProblems)] {
 		names = append(names, ledger.Cut(p.Table, maxProblemKey))
 		keys = append(keys, ledger.Cut(p.Key, maxProblemKey))
 		reasons = append(reasons, ledger.Cut(p.Reason, maxReason))
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM config_problem WHERE (table_name, row_key, reason) NOT IN
-		(SELECT * FROM unnest($1::text[], $2::text[], $3::text[]))`, names, keys, reasons); err != nil {
-		return err
-	}
-	_, err = tx.Exec(ctx, `INSERT INTO config_problem (table_name, row_key, reason)
-		SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) ON CONFLICT DO NOTHING`, names, keys, reasons)
-	return err
+	batch.Queue(`DELETE FROM config_problem WHERE EXISTS (SELECT FROM config_check WHERE revision = $4)
+		AND (table_name, row_key, reason) NOT IN (SELECT * FROM unnest($1::text[], $2::text[], $3::text[]))`, names, keys, reasons, f.Revision())
+	batch.Queue(`INSERT INTO config_problem (table_name, row_key, reason)
+		SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) WHERE EXISTS (SELECT FROM config_check WHERE revision = $4) ON CONFLICT DO NOTHING`,
+		names, keys, reasons, f.Revision())
 }
 
 // Problems lists what config_problem tells, for tools.
