@@ -352,6 +352,8 @@ type latency struct {
 	P99  float64 `json:"p99"`
 	P999 float64 `json:"p99.9"`
 	Max  float64 `json:"max"`
+
+	Histogram string `json:"histogram"` // µs, as ringmaster load writes it
 }
 
 // load asks a server for a while: closed loop, or at a rate. Answers that came too late for the budget are counted, for

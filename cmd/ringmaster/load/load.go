@@ -232,6 +232,9 @@ type latency struct {
 	P999 float64 `json:"p99.9"`
 	P4   float64 `json:"p99.99"`
 	Max  float64 `json:"max"`
+
+	// All of it, in microseconds, so that runs can be added up: an HdrHistogram, version 2, compressed, in base64.
+	Histogram string `json:"histogram"`
 }
 
 // bad counts queries that got no answer, a fault, or another status than 200.

@@ -351,7 +351,11 @@ func (r *loadRun) result(cpu time.Duration) *loadResult {
 
 func distribution(h *hdrhistogram.Histogram) latency {
 	at := func(percentile float64) float64 { return float64(h.ValueAtPercentile(percentile)) / 1000 }
-	return latency{h.Mean() / 1000, at(50), at(90), at(99), at(99.9), at(99.99), float64(h.Max()) / 1000}
+	l := latency{Mean: h.Mean() / 1000, P50: at(50), P90: at(90), P99: at(99), P999: at(99.9), P4: at(99.99), Max: float64(h.Max()) / 1000}
+	if text, err := h.Encode(hdrhistogram.V2CompressedEncodingCookieBase); err == nil { // it writes to memory, which does not fail
+		l.Histogram = string(text)
+	}
+	return l
 }
 
 // cpuTime is what this process has used of the CPU.
