@@ -32,10 +32,6 @@ type writes struct {
 	missing      map[charging.Key]int // reservations that were not made, for their charge was there meanwhile
 }
 
-func (w *writes) any() bool {
-	return len(w.Reservations)+len(w.Held)+len(w.Places)+len(w.Tries)+len(w.Claims)+len(w.cleared) > 0
-}
-
 type reservationRow struct {
 	CallID  string         `json:"call_id"`
 	Node    string         `json:"node"`
@@ -118,10 +114,17 @@ type liveRow struct {
 // An engine that dies without a goodbye in mid-transaction keeps accounts from all others until Postgres ends its session: no engine that lives thinks for a second.
 const byKeySQL = "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL idle_in_transaction_session_timeout = 1000"
 
-// beginSQL besides waits for an account that another transaction has locked for 100 ms only: an engine is done in less, so it is somebody's psql.
-const beginSQL = byKeySQL + "; SET LOCAL lock_timeout = 100"
+// askedSQL makes of a transaction what byKeySQL does, as one statement of a batch. It besides waits for an account that another transaction has locked for 100 ms only: an engine is
+// done in less, so it is somebody's psql.
+const askedSQL = `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+	set_config('idle_in_transaction_session_timeout', '1000', true), set_config('lock_timeout', '100', true)`
 
-// do takes what a batch of asks wants, in one transaction. With skip it waits for no account that somebody else has locked: who needs it is stuck.
+// sender takes batches: a transaction, or a connection whose first batch begins one and whose last ends it.
+type sender interface {
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+}
+
+// do takes what a batch of asks wants, in one transaction of two round trips: one begins it and reads, one writes and commits. With skip it waits for no account that somebody else has locked: who needs it is stuck.
 func (a *asker) do(ctx context.Context, batch []*asked, skip bool) error {
 	patience := askTimeout
 	for _, p := range batch {
@@ -133,46 +136,57 @@ func (a *asker) do(ctx context.Context, batch []*asked, skip bool) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return pgx.BeginTxFunc(ctx, a.ledger.pool, pgx.TxOptions{BeginQuery: beginSQL}, func(tx pgx.Tx) error {
-		want := wanted{skip: skip}
-		for account, until := range a.stuck {
-			if a.ledger.now().Before(until) {
-				want.stuck = append(want.stuck, account)
-			} else {
-				delete(a.stuck, account)
-			}
+	conn, err := a.ledger.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	if err = a.take(ctx, conn.Conn(), batch, skip); err != nil && !conn.Conn().IsClosed() && conn.Conn().PgConn().TxStatus() != 'I' {
+		// Should it fail, the pool closes the connection, and Postgres ends the transaction.
+		_, _ = conn.Exec(ctx, "ROLLBACK")
+	}
+	return err
+}
+
+func (a *asker) take(ctx context.Context, conn *pgx.Conn, batch []*asked, skip bool) error {
+	want := wanted{skip: skip}
+	for account, until := range a.stuck {
+		if a.ledger.now().Before(until) {
+			want.stuck = append(want.stuck, account)
+		} else {
+			delete(a.stuck, account)
 		}
-		for _, p := range batch {
-			want.add(p.Ask)
+	}
+	for _, p := range batch {
+		want.add(p.Ask)
+	}
+	reading := &pgx.Batch{}
+	reading.Queue("BEGIN")
+	reading.Queue(askedSQL)
+	s, err := want.read(ctx, conn, reading)
+	if err != nil {
+		return err
+	}
+	for account := range s.stuck {
+		if _, known := a.stuck[account]; !known && len(a.stuck) < MaxBatch {
+			a.stuck[account] = a.ledger.now().Add(stuckFor)
 		}
-		s, err := want.read(ctx, tx)
-		if err != nil {
-			return err
+	}
+	w := &writes{places: make(map[placeKey]bool), calls: make(map[[2]string]bool), missing: make(map[charging.Key]int)}
+	for _, p := range batch {
+		if p.stuck = s.needsStuck(p.Ask); !p.stuck {
+			p.answer, p.took = s.decide(p, w)
 		}
-		for account := range s.stuck {
-			if _, known := a.stuck[account]; !known && len(a.stuck) < MaxBatch {
-				a.stuck[account] = a.ledger.now().Add(stuckFor)
-			}
+	}
+	if err := w.commit(ctx, conn); err != nil {
+		return err
+	}
+	for _, p := range batch {
+		if p.Kind == charging.KindReserve && w.missing[p.Reserve.Key] > 0 {
+			p.answer, p.took, p.partly = charging.Answer{}, false, true
 		}
-		w := &writes{places: make(map[placeKey]bool), calls: make(map[[2]string]bool), missing: make(map[charging.Key]int)}
-		for _, p := range batch {
-			if p.stuck = s.needsStuck(p.Ask); !p.stuck {
-				p.answer, p.took = s.decide(p, w)
-			}
-		}
-		if !w.any() {
-			return nil
-		}
-		if err := w.write(ctx, tx); err != nil {
-			return err
-		}
-		for _, p := range batch {
-			if p.Kind == charging.KindReserve && w.missing[p.Reserve.Key] > 0 {
-				p.answer, p.took, p.partly = charging.Answer{}, false, true
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // needsStuck reports whether an ask needs an account that somebody else has locked.
@@ -389,8 +403,8 @@ const (
 	clearSQL = `DELETE FROM secret_try WHERE scope = 'card' AND key = ANY ($1::text[])`
 )
 
-// write writes what was decided, in one round trip.
-func (w *writes) write(ctx context.Context, tx pgx.Tx) error {
+// commit writes what was decided and commits, in one round trip. Where a statement fails, Postgres leaves out what comes after it, the COMMIT too.
+func (w *writes) commit(ctx context.Context, conn sender) error {
 	b := &pgx.Batch{}
 	var failed error
 	queue := func(sql string, rows any) *pgx.QueuedQuery {
@@ -436,7 +450,8 @@ func (w *writes) write(ctx context.Context, tx pgx.Tx) error {
 	if failed != nil {
 		return failed
 	}
-	return tx.SendBatch(ctx, b).Close()
+	b.Queue("COMMIT")
+	return conn.SendBatch(ctx, b).Close()
 }
 
 // The statements that give back what nobody was told of. What is not there gets a tombstone, so that a transaction that Postgres commits late finds it and changes nothing.

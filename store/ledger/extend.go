@@ -56,7 +56,7 @@ func (l *Ledger) extend(ctx context.Context, node string, calls []talking) (exte
 		for _, one := range running {
 			want.callIDs, want.nodes = append(want.callIDs, one.CallID), append(want.nodes, node)
 		}
-		s, err := want.read(ctx, tx)
+		s, err := want.read(ctx, tx, &pgx.Batch{})
 		if err != nil {
 			return err
 		}
@@ -65,7 +65,7 @@ func (l *Ledger) extend(ctx context.Context, node string, calls []talking) (exte
 				want.accounts = append(want.accounts, s.reservations[one][i].account)
 			}
 		}
-		if s, err = want.read(ctx, tx); err != nil { // with the accounts locked
+		if s, err = want.read(ctx, tx, &pgx.Batch{}); err != nil { // with the accounts locked
 			return err
 		}
 		var held []heldRow

@@ -243,7 +243,7 @@ func (l *Ledger) readEnds(ctx context.Context, tx pgx.Tx, batch []call.CDR) (s *
 	for i := range batch {
 		calls.callIDs, calls.nodes = append(calls.callIDs, Cut(batch[i].CallID, maxCDRText)), append(calls.nodes, Cut(batch[i].Node, maxCDRText))
 	}
-	if s, err = calls.read(ctx, tx); err != nil {
+	if s, err = calls.read(ctx, tx, &pgx.Batch{}); err != nil {
 		return nil, nil, err
 	}
 	var parties wanted
@@ -262,7 +262,7 @@ func (l *Ledger) readEnds(ctx context.Context, tx pgx.Tx, batch []call.CDR) (s *
 		}
 	}
 	parties.callIDs, parties.nodes = calls.callIDs, calls.nodes
-	if s, err = parties.read(ctx, tx); err != nil {
+	if s, err = parties.read(ctx, tx, &pgx.Batch{}); err != nil {
 		return nil, nil, err
 	}
 	there = make(map[[2]string]string)

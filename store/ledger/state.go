@@ -188,12 +188,11 @@ func triesOf(s *charging.Secret) []tryKey {
 	return []tryKey{{"card", s.Card}, {"caller", s.Caller}, {"all", ""}}
 }
 
-// read locks and reads what is wanted, in one round trip.
-func (w *wanted) read(ctx context.Context, tx pgx.Tx) (*state, error) {
+// read locks and reads what is wanted, in one round trip, after what the batch holds already.
+func (w *wanted) read(ctx context.Context, tx sender, b *pgx.Batch) (*state, error) {
 	s := &state{numbers: make(map[string]string), accounts: make(map[string]*charging.Account), countries: make(map[string][]string), bound: make(map[string]bool), credit: make(map[string]int64),
 		reservations: make(map[charging.Key][]reservation), ended: make(map[[2]string]bool), limits: make(map[limitKey]*charging.LimitState), places: make(map[placeKey]bool), cards: make(map[string]card),
 		stuck: make(map[string]bool), failed: make(map[failureKey]bool), tries: make(map[tryKey]int), budgets: make(map[string]int)}
-	b := &pgx.Batch{}
 	none := func(pgx.Rows) error { return nil }
 	each := func(sql string, row func(pgx.Rows) error, arguments ...any) {
 		b.Queue(sql, arguments...).Query(func(rows pgx.Rows) error {
