@@ -314,7 +314,7 @@ func (e *editor) begin(ctx context.Context) (stop func() (edits int, err error))
 
 // added adds what a run of the generator took.
 func added(sum *hdrhistogram.Histogram, s sample) (*hdrhistogram.Histogram, error) {
-	one, err := hdrhistogram.Decode([]byte(s.Latency.Histogram))
+	one, err := hdrhistogram.Decode([]byte(s.Histogram))
 	if err != nil {
 		return nil, fmt.Errorf("couldn't read the histogram of ringmaster load: %w", err)
 	}

@@ -343,6 +343,7 @@ type sample struct {
 	GeneratorCPU float64 `json:"generator_cpu_us"`
 	Latency      latency `json:"latency_ms"`
 	Delay        latency `json:"send_delay_ms"`
+	Histogram    string  `json:"latency_histogram"` // µs
 	cpu          float64 // µs per query
 	others       float64 // part of the machine that something else used meanwhile, 0 to 1
 }
@@ -352,8 +353,6 @@ type latency struct {
 	P99  float64 `json:"p99"`
 	P999 float64 `json:"p99.9"`
 	Max  float64 `json:"max"`
-
-	Histogram string `json:"histogram"` // µs, as ringmaster load writes it
 }
 
 // load asks a server for a while: closed loop, or at a rate. Answers that came too late for the budget are counted, for
@@ -396,7 +395,7 @@ func (b *bench) ask(ctx context.Context, p *process, called, caller string, leng
 	}
 	overload := p.name == "money" && rate == 0 // what it cannot do in time it refuses
 	if s.Connects*10 < s.Answers*9 && !overload || s.Answers == 0 {
-		return s, fmt.Errorf("%s: %d of %d answers were a connect\n%s", p.name, s.Connects, s.Answers, out)
+		return s, fmt.Errorf("%s: %d of %d answers were a connect; p50 %.1f, p99 %.1f ms", p.name, s.Connects, s.Answers, s.Latency.P50, s.Latency.P99)
 	}
 	if p.name != "money" {
 		b.refused += s.Answers - s.Connects

@@ -221,6 +221,8 @@ type loadResult struct {
 	Delay   *latency `json:"send_delay_ms,omitempty"` // open loop: from due to sent; part of the latency
 
 	CPU float64 `json:"generator_cpu_us"` // per answer
+
+	Histogram string `json:"latency_histogram"` // of all latencies in µs, so that runs can be added up: an HdrHistogram, version 2, compressed, in base64
 }
 
 // latency is a distribution in milliseconds.
@@ -232,9 +234,6 @@ type latency struct {
 	P999 float64 `json:"p99.9"`
 	P4   float64 `json:"p99.99"`
 	Max  float64 `json:"max"`
-
-	// All of it, in microseconds, so that runs can be added up: an HdrHistogram, version 2, compressed, in base64.
-	Histogram string `json:"histogram"`
 }
 
 // bad counts queries that got no answer, a fault, or another status than 200.

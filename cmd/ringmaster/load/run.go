@@ -341,6 +341,9 @@ func (r *loadRun) result(cpu time.Duration) *loadResult {
 		result.CPU = float64(cpu.Microseconds()) / float64(result.Answers)
 	}
 	result.Latency = distribution(took)
+	if text, err := took.Encode(hdrhistogram.V2CompressedEncodingCookieBase); err == nil { // it writes to memory, which does not fail
+		result.Histogram = string(text)
+	}
 	if c.Rate > 0 {
 		result.Loop = "open"
 		delay := distribution(delays)
@@ -351,11 +354,7 @@ func (r *loadRun) result(cpu time.Duration) *loadResult {
 
 func distribution(h *hdrhistogram.Histogram) latency {
 	at := func(percentile float64) float64 { return float64(h.ValueAtPercentile(percentile)) / 1000 }
-	l := latency{Mean: h.Mean() / 1000, P50: at(50), P90: at(90), P99: at(99), P999: at(99.9), P4: at(99.99), Max: float64(h.Max()) / 1000}
-	if text, err := h.Encode(hdrhistogram.V2CompressedEncodingCookieBase); err == nil { // it writes to memory, which does not fail
-		l.Histogram = string(text)
-	}
-	return l
+	return latency{h.Mean() / 1000, at(50), at(90), at(99), at(99.9), at(99.99), float64(h.Max()) / 1000}
 }
 
 // cpuTime is what this process has used of the CPU.
