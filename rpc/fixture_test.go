@@ -212,11 +212,14 @@ func (l *ledger) Heartbeat(ctx context.Context, node, bootID string, channels in
 // names writes live calls, and since when people talk in them.
 func names(calls []charging.LiveCall) (list []string) {
 	for _, one := range calls {
-		if one.AnsweredAt.IsZero() {
-			list = append(list, one.CallID)
-		} else {
-			list = append(list, one.CallID+"@"+one.AnsweredAt.UTC().Format(time.TimeOnly))
+		text := one.CallID
+		if !one.AnsweredAt.IsZero() {
+			text += "@" + one.AnsweredAt.UTC().Format(time.TimeOnly)
 		}
+		if one.Talk > 0 {
+			text += "+" + one.Talk.String()
+		}
+		list = append(list, text)
 	}
 	return list
 }

@@ -64,7 +64,7 @@ var nodeMembers = []member{
 	nodeCapacity: {api.Capacity, intKind, false, "Channels that the node may carry; absent or 0: what the operators' table says."},
 	nodeChannels: {api.Channels, intKind, true, "Channels in use now."},
 	nodeCalls:    {api.Calls, arrayKind, false, "call_ids that are live on the node, at most 1024."},
-	nodeTalking:  {api.Talking, arrayKind, false, "Of those in which people talk, a struct {call_id, answered_at}: when the conversation began. If the node is lost, they are charged up to its last heartbeat."},
+	nodeTalking:  {api.Talking, arrayKind, false, "Of those in which people talk, a struct {call_id, answered_at, talk_seconds}: when the conversation began, and how long it has lasted. With talk_seconds, which counts, the node's clock need not be right. What the call holds is extended by it, and if the node is lost it is charged up to the last heartbeat."},
 }
 
 // nodeReport is what a node says of itself.
@@ -127,6 +127,7 @@ func bindTalking(talking wire.Value, calls []charging.LiveCall) *wire.Fault {
 		}
 		at := -1
 		var since time.Time
+		var talk time.Duration
 		for name, value := range v.Members() {
 			var fault *wire.Fault
 			switch string(name) {
@@ -138,10 +139,17 @@ func bindTalking(talking wire.Value, calls []charging.LiveCall) *wire.Fault {
 				if since, fault = instant(api.AnsweredAt, value); fault != nil {
 					return invalid("member talking[%d]: %s", n, fault.Message)
 				}
+			case api.TalkSeconds:
+				if kind := value.Kind(); kind != wire.Int && kind != wire.Double {
+					return invalid("member talking[%d]: talk_seconds is %s, must be double or int", n, kind)
+				}
+				if talk, fault = duration(api.TalkSeconds, value); fault != nil {
+					return invalid("member talking[%d]: %s", n, fault.Message)
+				}
 			}
 		}
 		if at >= 0 {
-			calls[at].AnsweredAt = since
+			calls[at].AnsweredAt, calls[at].Talk = since, talk
 		}
 		n++
 	}

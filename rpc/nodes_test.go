@@ -42,6 +42,11 @@ func TestNodes(t *testing.T) {
 	if want := nodeA + " boot-1 2 [a-1 a-2@09:00:05]"; e.ledger.heartbeats[1] != want {
 		t.Errorf("heartbeats %q, want %q", e.ledger.heartbeats, want)
 	}
+	e.must("node.heartbeat", report.with(members{"talking": []any{members{"call_id": "a-1", "talk_seconds": 41.5},
+		members{"call_id": "a-2", "talk_seconds": 3, "answered_at": "2026-11-23T09:00:05Z"}}}))
+	if want := nodeA + " boot-1 2 [a-1+41.5s a-2@09:00:05+3s]"; e.ledger.heartbeats[2] != want {
+		t.Errorf("heartbeats %q, want %q", e.ledger.heartbeats, want)
+	}
 	e.ledger.extensions = nil
 	got, err := e.callAs(nodeB, secretB, "node.heartbeat", members{"node": nodeB, "boot_id": "x", "channels": 0})
 	if err != nil || got.(members)["state"] != "out_of_service" {
@@ -62,6 +67,8 @@ func TestNodes(t *testing.T) {
 		"calls with space":        {members{"calls": []any{"a b"}}, api.FaultInvalidParameters},
 		"talking of texts":        {members{"talking": []any{"a"}}, api.FaultInvalidParameters},
 		"talking since yesterday": {members{"talking": []any{members{"call_id": "a-1", "answered_at": "yesterday"}}}, api.FaultInvalidParameters},
+		"talked before":           {members{"talking": []any{members{"call_id": "a-1", "talk_seconds": -1}}}, api.FaultInvalidParameters},
+		"talked in words":         {members{"talking": []any{members{"call_id": "a-1", "talk_seconds": "5"}}}, api.FaultInvalidParameters},
 		"too many calls":          {members{"calls": slices.Repeat([]any{"a"}, maxLiveCalls+1)}, api.FaultInvalidParameters},
 	} {
 		for _, method := range []string{"node.register", "node.heartbeat"} {

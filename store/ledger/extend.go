@@ -18,20 +18,23 @@ const (
 	extendBefore = 120  // seconds before what was granted is used up
 )
 
-// runningOutSQL finds the talking calls of a node whose payment will be used up soon and can be extended, and those for which it was: $1 node, $2 call ids, $3 answered at.
+// runningOutSQL finds the talking calls of a node whose payment will be used up soon and can be extended, and those for which it was: $1 node, $2 call ids, $3 answered at, $4 seconds before the end, $5 milliseconds talked.
 const runningOutSQL = `SELECT r.call_id, r.charge, r.seconds, r.final, NOT r.final AND t.answered_at + make_interval(secs => r.seconds - $4::bigint) < clock_timestamp() AS soon
-	FROM reservation r JOIN unnest($2::text[], $3::timestamptz[]) AS t (call_id, answered_at) USING (call_id)
+	FROM reservation r JOIN (SELECT call_id, CASE WHEN talk_ms > 0 THEN clock_timestamp() - talk_ms * interval '1 millisecond' ELSE answered_at END AS answered_at
+		FROM unnest($2::text[], $3::timestamptz[], $5::bigint[]) AS u (call_id, answered_at, talk_ms)) AS t USING (call_id)
 	WHERE r.node = $1 AND r.state = 'pending' AND r.payer = 1 AND r.talk_ms IS NULL
 		AND (r.extended OR NOT r.final AND t.answered_at + make_interval(secs => r.seconds - $4::bigint) < clock_timestamp())
 		AND r.charge = (SELECT max(o.charge) FROM reservation o WHERE o.call_id = r.call_id AND o.node = r.node)`
 
 // extend holds more money for conversations that go on, and says for how long they may.
 func (l *Ledger) extend(ctx context.Context, node string, calls []talking) (extensions []charging.Extension, err error) {
-	var ids, since []string
+	var ids []string
+	var since []*string
+	var talked []int64
 	for _, one := range calls {
-		ids, since = append(ids, one.CallID), append(since, one.AnsweredAt)
+		ids, since, talked = append(ids, one.CallID), append(since, one.AnsweredAt), append(talked, one.TalkMS)
 	}
-	rows, err := l.pool.Query(ctx, runningOutSQL, node, ids, since, extendBefore)
+	rows, err := l.pool.Query(ctx, runningOutSQL, node, ids, since, extendBefore, talked)
 	if err != nil {
 		return nil, fmt.Errorf("couldn't look for calls whose money runs out: %w", err)
 	}

@@ -23,10 +23,11 @@ type nodeReport struct {
 	Talking  []talking `json:"talking"`
 }
 
-// talking is a call in which people talk, since when.
+// talking is a call in which people talk: since when by the node's clock, or, if it said so, for how long.
 type talking struct {
-	CallID     string `json:"call_id"`
-	AnsweredAt string `json:"answered_at"`
+	CallID     string  `json:"call_id"`
+	AnsweredAt *string `json:"answered_at"`
+	TalkMS     int64   `json:"talk_ms"` // 0: not said
 }
 
 // Register notes that a node has started: its boot id, new at each start, the channels it may carry, those in use and the ids
@@ -39,9 +40,15 @@ func newNodeReport(node, bootID string, capacity *int, channels int, calls []cha
 	r := nodeReport{Node: node, BootID: bootID, Capacity: capacity, Channels: channels}
 	for _, one := range calls {
 		r.Calls = append(r.Calls, one.CallID)
-		if !one.AnsweredAt.IsZero() {
-			r.Talking = append(r.Talking, talking{one.CallID, instant(one.AnsweredAt)})
+		if !one.Talking() {
+			continue
 		}
+		t := talking{CallID: one.CallID, TalkMS: one.Talk.Milliseconds()}
+		if !one.AnsweredAt.IsZero() {
+			at := instant(one.AnsweredAt)
+			t.AnsweredAt = &at
+		}
+		r.Talking = append(r.Talking, t)
 	}
 	return r
 }
@@ -71,7 +78,7 @@ const upsertNodes = `
 INSERT INTO node_status AS s (node, boot_id, state, capacity, channels, calls, registered_at, last_seen)
 SELECT g.node, g.boot_id, CASE WHEN n.in_service THEN 'in_service' ELSE 'out_of_service' END,
 	coalesce(g.capacity, n.capacity, 0), g.channels,
-	ARRAY(SELECT jsonb_array_elements_text(g.calls)), clock_timestamp(), clock_timestamp()
+	ARRAY(SELECT jsonb_array_elements_text(g.calls)), now(), now()
 FROM jsonb_to_recordset($1::jsonb) AS g (node text, boot_id text, capacity integer, channels integer, calls jsonb)
 LEFT JOIN node n USING (node)
 ORDER BY g.node
@@ -136,11 +143,12 @@ const (
 		FROM jsonb_to_recordset($1::jsonb) AS g (node text, boot_id text, calls jsonb) JOIN node_status s USING (node), unnest(s.calls) AS c (call_id)
 		WHERE s.boot_id <> g.boot_id AND NOT g.calls ? c.call_id AND NOT EXISTS (SELECT FROM cdr d WHERE d.call_id = c.call_id AND d.node = s.node)
 		ORDER BY 1, 2 ON CONFLICT DO NOTHING`
-	seenSQL = `WITH given AS (SELECT g.node, c.call_id, min(t.answered_at) AS answered_at
+	// How long people have talked becomes since when by the clock of Postgres: now() is last_seen too (upsertNodes), so that a lost node's call has talked for just what its last heartbeat said.
+	seenSQL = `WITH given AS (SELECT g.node, c.call_id, min(CASE WHEN t.talk_ms > 0 THEN now() - t.talk_ms * interval '1 millisecond' ELSE t.answered_at END) AS answered_at
 			FROM jsonb_to_recordset($1::jsonb) AS g (node text, calls jsonb, talking jsonb) CROSS JOIN LATERAL jsonb_array_elements_text(g.calls) AS c (call_id)
-			LEFT JOIN LATERAL jsonb_to_recordset(coalesce(nullif(g.talking, 'null'), '[]')) AS t (call_id text, answered_at timestamptz) ON t.call_id = c.call_id GROUP BY 1, 2),
+			LEFT JOIN LATERAL jsonb_to_recordset(coalesce(nullif(g.talking, 'null'), '[]')) AS t (call_id text, answered_at timestamptz, talk_ms bigint) ON t.call_id = c.call_id GROUP BY 1, 2),
 		mine AS MATERIALIZED (SELECT l.call_id, l.node, g.answered_at FROM live_call l JOIN given g USING (call_id, node) FOR UPDATE OF l SKIP LOCKED)
-		UPDATE live_call l SET seen_at = clock_timestamp(), answered_at = m.answered_at FROM mine m WHERE l.call_id = m.call_id AND l.node = m.node`
+		UPDATE live_call l SET seen_at = now(), answered_at = m.answered_at FROM mine m WHERE l.call_id = m.call_id AND l.node = m.node`
 	leaseReservationsSQL = `WITH mine AS MATERIALIZED (
 			SELECT r.call_id, r.node, r.charge, r.payer FROM jsonb_to_recordset($1::jsonb) AS g (node text, calls jsonb), jsonb_array_elements_text(g.calls) AS c (call_id), reservation r
 			WHERE r.call_id = c.call_id AND r.node = g.node AND r.state = 'pending' AND r.expires_at < clock_timestamp() + interval '5 minutes' FOR UPDATE OF r SKIP LOCKED)

@@ -312,7 +312,8 @@ func chargesOf(s *state, cdr *call.CDR, recorded bool) (all []charge) {
 		}
 	}
 	if last, lost := talk[lastCharge]; lost && len(all) > 0 {
-		all[len(all)-1].talk = last // unless that conversation is over, and they talk without charge
+		// Unless that conversation is over, and they talk without charge. The node cut it at what was granted, if it was that long.
+		all[len(all)-1].talk = min(last, 1000*all[len(all)-1].granted)
 	}
 	for i := range all {
 		if _, said := talk[all[i].number]; recorded && !said && len(all[i].rows) > 0 && all[i].rows[0].talk >= 0 {

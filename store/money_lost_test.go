@@ -1,0 +1,110 @@
+package store_test
+
+import (
+	"testing"
+	"time"
+
+	"ringmaster/logic/charging"
+	"ringmaster/store/storetest"
+)
+
+// TestALostNodesConversationsAreCharged: for what was talked up to its last heartbeat, to the micro-unit, however wrong the node's clock is, and never for more than was granted. What
+// comes late corrects that once.
+func TestALostNodesConversationsAreCharged(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	accounts(t, dsn, map[string]string{"talks": "10", "fast": "10", "slow": "10", "beyond": "0.3", "rings": "10", "anna": "10", "acme": "10", "again": "10"})
+	l := newLedger(t, dsn)
+	if err := l.Register(within(t), "node1", "boot-1", 80, 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	hold := func(callID string, number int, seconds int64, payers []string, over ...charging.Finished) {
+		t.Helper()
+		one := nth(callID, number, payBy(payers...), seconds, 1, over...)
+		one.Reserve.Call.StartedAt = time.Now().Add(-10 * time.Minute).UnixMilli()
+		if len(payers) > 1 {
+			one.Reserve.Terms.Payers[0].Parts, one.Reserve.Terms.Payers[1].Parts = 666_667, 333_333
+		}
+		if got := askLedger(t, l, one); got.State != charging.StateGranted || got.Seconds != seconds {
+			t.Fatalf("%s: %+v", callID, got)
+		}
+	}
+	for _, callID := range []string{"talks", "fast", "slow", "rings"} {
+		hold(callID, 1, 300, []string{callID})
+	}
+	hold("beyond", 1, 30, []string{"beyond"})
+	hold("split", 1, 300, []string{"anna", "acme"})
+	hold("again", 1, 300, []string{"again"})
+	hold("again", 2, 200, []string{"again"}, charging.Finished{Number: 1, Talk: 12_000})
+	now := time.Now()
+	live := []charging.LiveCall{
+		{CallID: "talks", AnsweredAt: now, Talk: 30 * time.Second}, // a whole second is not one more
+		{CallID: "fast", AnsweredAt: now.Add(3 * time.Hour), Talk: 41_500 * time.Millisecond},
+		{CallID: "slow", AnsweredAt: now.Add(-3 * time.Hour), Talk: 41_500 * time.Millisecond},
+		{CallID: "beyond", AnsweredAt: now, Talk: 45 * time.Second},
+		{CallID: "split", Talk: 7 * time.Second},
+		{CallID: "again", Talk: 5_001 * time.Millisecond},
+		{CallID: "rings"},
+	}
+	for range 2 { // the later heartbeat counts
+		if _, err := l.Heartbeat(within(t), "node1", "boot-1", len(live), live); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustExec(t, dsn, `UPDATE node_status SET last_seen = last_seen - interval '70 seconds';
+		UPDATE live_call SET answered_at = answered_at - interval '70 seconds', seen_at = seen_at - interval '70 seconds', started_at = started_at - interval '70 seconds'`)
+	for range 2 {
+		if err := l.Reap(within(t), true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := ask[string](t, dsn, "SELECT string_agg(concat_ws(' ', call_id, talk_ms, flags), ', ' ORDER BY call_id) FROM cdr WHERE outcome = 'node_lost'"); got !=
+		"again 5001 {}, beyond 45000 {}, fast 41500 {}, rings 0 {}, slow 41500 {}, split 7000 {}, talks 30000 {}" {
+		t.Errorf("closed: %s", got)
+	}
+	balances := func() string {
+		t.Helper()
+		return ask[string](t, dsn, "SELECT string_agg(concat_ws(' ', account, trim_scale(balance), trim_scale(pending)), ', ' ORDER BY account) FROM account_balance")
+	}
+	if got := balances(); got != "acme 9.976667 0, again 9.82 0, anna 9.953333 0, beyond 0 0, fast 9.58 0, rings 10 0, slow 9.58 0, talks 9.7 0" {
+		t.Errorf("balances: %s", got)
+	}
+	wellKept(t, dsn)
+
+	// The node was only cut off. Its calls went on, and ended.
+	for range 2 {
+		endLedger(t, l, over("talks", 60*time.Second))
+		endLedger(t, l, over("beyond", 30*time.Second))
+		endLedger(t, l, over("rings", 0))
+		endLedger(t, l, over("fast", 300*time.Second+400*time.Millisecond)) // cut at what was granted
+	}
+	if got := balances(); got != "acme 9.976667 0, again 9.82 0, anna 9.953333 0, beyond 0 0, fast 7 0, rings 10 0, slow 9.58 0, talks 9.4 0" {
+		t.Errorf("after the corrections: %s", got)
+	}
+	if got := ask[string](t, dsn, "SELECT string_agg(call_id || ' ' || talk_ms, ', ' ORDER BY call_id) FROM cdr_correction"); got != "beyond 30000, fast 300400, rings 0, talks 60000" {
+		t.Errorf("corrections: %s", got)
+	}
+	wellKept(t, dsn)
+}
+
+// TestAnExtensionDoesNotDependOnTheNodesClock: how long people have talked says when more is needed.
+func TestAnExtensionDoesNotDependOnTheNodesClock(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	accounts(t, dsn, map[string]string{"anna": "100"})
+	l := newLedger(t, dsn)
+	if err := l.Register(within(t), "node1", "b", 80, 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	askLedger(t, l, reserve("long", payBy("anna"), 600, 1))
+	for _, c := range []struct {
+		wrong  time.Duration
+		talked time.Duration
+		want   int
+	}{{-3 * time.Hour, 400 * time.Second, 0}, {3 * time.Hour, 490 * time.Second, 1}} {
+		extensions, err := l.Heartbeat(within(t), "node1", "b", 1, []charging.LiveCall{{CallID: "long", AnsweredAt: time.Now().Add(c.wrong - c.talked), Talk: c.talked}})
+		if err != nil || len(extensions) != c.want {
+			t.Errorf("talked %v, by a clock that is %v off: %v, %v", c.talked, c.wrong, extensions, err)
+		}
+	}
+}
