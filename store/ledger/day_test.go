@@ -37,6 +37,7 @@ type day struct {
 	mu      sync.RWMutex // held for writing while an engine is replaced
 	engines []*ledger.Ledger
 	stores  []*store.Store
+	heartbeats
 
 	truth   sync.Mutex
 	spent   map[string]int64 // by account, micro-units; negative: credited
@@ -53,6 +54,13 @@ const payers = 40 // accounts that pay
 
 func newDay(t *testing.T, r *rand.Rand) *day {
 	d := &day{dsn: storetest.Database(t), spent: make(map[string]int64), funds: make(map[string]int64), blind: make(map[string]int64)}
+	d.lost = make(map[[2]string]*dayCall)
+	if *calls <= 200_000 {
+		d.calls = make(map[[2]string]map[string]int64)
+	}
+	for i := range 3 {
+		d.nodes = append(d.nodes, &dayNode{name: fmt.Sprint("node", i), calls: make(map[string]*dayCall)})
+	}
 	conn := d.connect(t)
 	for i := range payers + 1 {
 		name := fmt.Sprint("a", i)
@@ -68,6 +76,11 @@ func newDay(t *testing.T, r *rand.Rand) *day {
 	}
 	if _, err := conn.Exec(t.Context(), "INSERT INTO call_limit (call_limit, maximum_calls) VALUES ('few', 3)"); err != nil {
 		t.Fatal(err)
+	}
+	for _, n := range d.nodes {
+		if _, err := conn.Exec(t.Context(), "INSERT INTO node (node) VALUES ($1)", n.name); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for range 3 {
 		proxy := storetest.NewProxy(t, d.dsn)
@@ -112,7 +125,8 @@ func (d *day) engine(r *rand.Rand) *ledger.Ledger {
 func (d *day) fault(t *testing.T, r *rand.Rand, conn *pgx.Conn) string {
 	i := r.IntN(len(d.proxies))
 	pause := func() { time.Sleep(time.Duration(r.IntN(700)) * time.Millisecond) }
-	switch r.IntN(5) {
+	n := d.nodes[r.IntN(len(d.nodes))]
+	switch r.IntN(7) {
 	case 0:
 		d.proxies[i].Cut()
 		return "an engine's connections to Postgres are reset"
@@ -132,6 +146,12 @@ func (d *day) fault(t *testing.T, r *rand.Rand, conn *pgx.Conn) string {
 		d.start(t, i)
 		d.mu.Unlock()
 		return "an engine ends and starts again"
+	case 4:
+		d.die(t, n, r)
+		return "a node dies, and starts again"
+	case 5:
+		d.isolate(t, n, r, conn)
+		return "a node is cut off for a minute"
 	}
 	if _, err := conn.Exec(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'ringmaster engine-%' AND random() < 0.5"); err != nil {
 		t.Error(err)
@@ -141,7 +161,8 @@ func (d *day) fault(t *testing.T, r *rand.Rand, conn *pgx.Conn) string {
 
 // call lives one call, and adds to the truth what it did cost.
 func (d *day) call(t *testing.T, id string, r *rand.Rand) {
-	node := fmt.Sprint("node", r.IntN(3))
+	n := d.nodes[r.IntN(len(d.nodes))]
+	node := n.name
 	terms := charging.Terms{Tariff: "day", Rate: "day. (1)", Number: "4930", Currency: "EUR", Maximum: 3600, Price: tariff.Rate{ConnectFee: r.Int64N(2) * 50_000, PricePerMinute: r.Int64N(3_000_000),
 		FirstIncrement: 1 + r.Int64N(60), FurtherIncrement: 1 + r.Int64N(10), Rounding: tariff.Rounding(r.IntN(4)), RoundingUnit: 1 + r.Int64N(10_000)}}
 	terms.Payers = []charging.Party{{Account: fmt.Sprint("a", r.IntN(payers)), Parts: charging.Whole}}
@@ -154,6 +175,8 @@ func (d *day) call(t *testing.T, id string, r *rand.Rand) {
 	if r.IntN(3) == 0 {
 		terms.Credit = charging.Party{Account: fmt.Sprint("a", payers), Parts: 1 + r.Int64N(charging.Whole)}
 	}
+	// An engine's clock says when it was asked. People talk for longer here than a call lasts, so it was asked an hour ago.
+	facts := charging.Facts{Called: "4930", Presentation: "allowed", StartedAt: time.Now().Add(-time.Hour).UnixMilli()}
 	began := time.Now()
 	if r.IntN(4) == 0 { // the node's clock is wrong, by hours
 		began = began.Add(time.Duration(r.IntN(14_400)-7200) * time.Second)
@@ -162,13 +185,20 @@ func (d *day) call(t *testing.T, id string, r *rand.Rand) {
 	if r.IntN(8) == 0 { // and jumps while the call goes on
 		cdr.EndedAt = began.Add(time.Duration(r.IntN(7200)) * time.Second)
 	}
-	facts := charging.Facts{Called: "4930", Presentation: "allowed", StartedAt: began.UnixMilli()}
+	c := n.carry(id, terms)
+	defer n.hangsUp(c)
+	defer d.over.Add(1)
 	if r.IntN(5) == 0 {
 		_, _ = d.ask(r, &charging.Ask{Kind: charging.KindLimit, Limit: charging.Limit{CallID: id, Node: node, Name: "few", Key: fmt.Sprint(r.IntN(4)), Rule: charging.LimitRule{MaximumCalls: 3}, Call: facts}})
 	}
 	for number := 1; number <= 1+r.IntN(5)/4; number++ {
+		if n.died(c) {
+			d.lose(c, node)
+			return
+		}
 		ask := &charging.Ask{Kind: charging.KindReserve, Reserve: charging.Reserve{Key: charging.Key{CallID: id, Node: node, Number: number}, Body: 1, Terms: terms, Wanted: 1 + r.Int64N(600), Minimum: 1 + r.Int64N(10),
 			Call: facts, Finished: cdr.Finished}}
+		n.talks(c, 0, 0)
 		answer, err := d.ask(r, ask)
 		seconds := int64(0)
 		switch {
@@ -187,6 +217,7 @@ func (d *day) call(t *testing.T, id string, r *rand.Rand) {
 		case answer.State == charging.StateGranted:
 			d.granted.Add(1)
 			seconds = answer.Seconds
+			c.granted[number] = seconds
 		default:
 			d.refused.Add(1)
 		}
@@ -194,17 +225,23 @@ func (d *day) call(t *testing.T, id string, r *rand.Rand) {
 		if seconds > 0 && r.IntN(4) > 0 {
 			talk = 1 + r.Int64N(seconds*1000)
 			if r.IntN(3) == 0 {
-				talk = seconds*1000 + r.Int64N(900) // cut by the node
+				talk = seconds * 1000 // cut by the node
+			}
+			if answer.State == charging.StateGranted {
+				n.talks(c, number, talk)
+				time.Sleep(time.Duration(r.IntN(20)) * time.Millisecond)
+			}
+			if len(c.toldOf(n, number)) == 0 && talk == seconds*1000 {
+				n.talks(c, 0, 0)
+				talk += r.Int64N(900) // a little late. Had it been told of, it would have been extended.
 			}
 		}
-		cost := terms.Settle(time.Duration(talk)*time.Millisecond, seconds)
-		d.truth.Lock()
-		for i, payer := range terms.Payers {
-			d.spent[payer.Account] += cost.Parts[i]
+		for account, amount := range costOf(&terms, talk, seconds) {
+			c.spent[account] += amount
 		}
-		d.spent[terms.Credit.Account] -= cost.Credit
-		d.truth.Unlock()
-		cdr.Finished = append(cdr.Finished, charging.Finished{Number: number, Talk: talk})
+		finished := charging.Finished{Number: number, Talk: talk}
+		cdr.Finished = append(cdr.Finished, finished)
+		n.over(c, finished)
 		if seconds == 0 {
 			break
 		}
@@ -212,6 +249,10 @@ func (d *day) call(t *testing.T, id string, r *rand.Rand) {
 	time.Sleep(time.Duration(r.IntN(20)) * time.Millisecond)
 	// The node sends the end until an engine has it, and sometimes again.
 	for told := 0; told < 1+r.IntN(2); {
+		if told == 0 && n.died(c) {
+			d.lose(c, node)
+			return
+		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		if _, err := d.engine(r).End(ctx, cdr); err == nil {
 			told++
@@ -221,7 +262,9 @@ func (d *day) call(t *testing.T, id string, r *rand.Rand) {
 			return
 		}
 	}
-	d.over.Add(1)
+	d.truth.Lock()
+	d.pay([2]string{id, node}, c.spent)
+	d.truth.Unlock()
 }
 
 // ask asks an engine within the budget; when nobody answers sometimes another one too, and sometimes both at once.
@@ -264,6 +307,11 @@ func TestADayOfCalls(t *testing.T) {
 			}
 		})
 	}
+	ctx, endOfDay := context.WithCancel(t.Context())
+	var beating sync.WaitGroup
+	for i, n := range d.nodes {
+		beating.Go(func() { d.beats(ctx, n, rand.New(rand.NewPCG(*seed, uint64(1_000_000+i)))) })
+	}
 	happened := make(map[string]int)
 	told, began := time.Now(), time.Now()
 	every := int64(*calls / (*faults + 1))
@@ -278,9 +326,9 @@ func TestADayOfCalls(t *testing.T) {
 		happened[d.fault(t, r, conn)]++
 	}
 	living.Wait()
-	if err := d.engines[0].Reap(t.Context(), true); err != nil {
-		t.Error(err)
-	}
+	endOfDay()
+	beating.Wait()
+	d.closeLost(t, conn)
 	d.settle(t, conn)
 	t.Logf("%d calls: %d charges granted, %d refused, %d unanswered, %d granted blind; faults %v", d.over.Load(), d.granted.Load(), d.refused.Load(), d.unsure.Load(), d.blinded.Load(), happened)
 	if d.granted.Load() == 0 || d.refused.Load() == 0 {
@@ -307,8 +355,8 @@ func (d *day) settle(t *testing.T, conn *pgx.Conn) {
 	if ask("SELECT string_agg(invariant || ' ' || subject || ': ' || detail, E'\n') FROM ledger_check", &wrong); wrong != nil {
 		t.Errorf("ledger_check: %s", *wrong)
 	}
-	if ask("SELECT count(*) FROM cdr", &n); n != *calls {
-		t.Errorf("%d CDRs of %d calls", n, *calls)
+	if ask("SELECT count(*) FROM cdr", &n); n != *calls-d.unknown {
+		t.Errorf("%d CDRs of %d calls, of which %d were lost before anybody heard of them", n, *calls, d.unknown)
 	}
 	if ask("SELECT count(*) FROM limit_place WHERE released_at IS NULL", &n); n > 0 {
 		t.Errorf("%d places are taken", n)
@@ -329,5 +377,10 @@ func (d *day) settle(t *testing.T, conn *pgx.Conn) {
 		return nil
 	}); err != nil {
 		t.Fatal(err)
+	}
+	if t.Failed() {
+		for _, text := range d.wrongCalls(t, conn) {
+			t.Error(text)
+		}
 	}
 }

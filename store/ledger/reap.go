@@ -58,17 +58,18 @@ type lostCall struct {
 	reason string
 }
 
-// lostSQL finds calls that are not heard of: of nodes that are lost, of nodes that have started anew since, and those that their node, which lives, has not named for long.
+// lostSQL finds calls that are not heard of: of nodes that are lost, of nodes that have started anew since, and those that their node, which lives, has not named for long. A call's last sign of life is the heartbeat
+// that named it, and not the last one of its node: that may have died, started again without the call, and be lost now.
 const lostSQL = `
 SELECT coalesce(l.call_id, c.call_id), n.node, coalesce(l.channel, ''), coalesce(l.trunk, ''), coalesce(l.caller, ''), coalesce(l.called, ''), coalesce(l.dialled, ''), coalesce(l.presentation, 'allowed'),
 	coalesce(l.service, ''), coalesce(l.subscriber, ''), coalesce(l.script, ''), coalesce(l.revision, 0), coalesce(l.started_at, n.registered_at), l.answered_at,
-	CASE WHEN n.last_seen < now() - $1::interval THEN n.last_seen ELSE coalesce(l.seen_at, n.last_seen) END,
+	coalesce(l.seen_at, n.last_seen),
 	CASE WHEN n.last_seen < now() - $1::interval THEN 'node_lost' WHEN l.started_at < n.registered_at - interval '5 seconds' THEN 'restarted' ELSE 'vanished' END
 FROM node_status n CROSS JOIN LATERAL (SELECT unnest(n.calls) AS call_id) AS c FULL JOIN live_call l ON l.node = n.node AND l.call_id = c.call_id
 WHERE n.node IS NOT NULL AND n.last_seen < now() - $1::interval AND NOT EXISTS (SELECT FROM cdr d WHERE d.call_id = c.call_id AND d.node = n.node)
 UNION
 SELECT l.call_id, l.node, l.channel, l.trunk, l.caller, l.called, l.dialled, l.presentation, l.service, l.subscriber, l.script, l.revision, l.started_at, l.answered_at,
-	CASE WHEN n.last_seen < now() - $1::interval THEN n.last_seen ELSE l.seen_at END,
+	l.seen_at,
 	CASE WHEN n.last_seen < now() - $1::interval THEN 'node_lost' WHEN l.started_at < n.registered_at - interval '5 seconds' THEN 'restarted' ELSE 'vanished' END
 FROM live_call l JOIN node_status n USING (node)
 WHERE NOT EXISTS (SELECT FROM cdr d WHERE d.call_id = l.call_id AND d.node = l.node) AND (n.last_seen < now() - $1::interval
