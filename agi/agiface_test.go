@@ -279,7 +279,7 @@ func TestDialplanIsTheAgents(t *testing.T) {
 	}
 	form := map[string]bool{}
 	for _, name := range []string{formID, formChannel, formTrunk, formCaller, formPresentation, formCalled, formSession, formStep, formOp, formTarget, formMinimum, formPlayback, formRead, formDigits,
-		formDialStatus, formTalk, formCause, formSource, formStarted, formAnswered, formEnded, formBilled, formStatus, formComplete} {
+		formDialStatus, formTalk, formCause, formSource, formStarted, formAnswered, formPeer, formEnded, formBilled, formStatus, formComplete} {
 		form[name] = true
 	}
 	sent := map[string]bool{}

@@ -218,7 +218,9 @@ func TestAConversationIsExtended(t *testing.T) {
 	now.add(2170 * time.Second)
 	eventually(t, "warned", func() bool { return strings.Contains(m.did(), "Originate Local/s@ringmaster-warning/n 2000 PJSIP/p-1") })
 	now.add(time.Second)
-	eventually(t, "two more extensions", func() bool { return strings.HasSuffix(m.did(), "AbsoluteTimeout PJSIP/p-1 28.500, AbsoluteTimeout PJSIP/p-1 28.500") })
+	eventually(t, "two more extensions", func() bool {
+		return strings.HasSuffix(m.did(), "AbsoluteTimeout PJSIP/p-1 28.500, AbsoluteTimeout PJSIP/p-1 28.500")
+	})
 	if n := strings.Count(m.did(), "Originate"); n != 1 {
 		t.Errorf("warned %d times", n)
 	}

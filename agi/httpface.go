@@ -36,7 +36,8 @@ func (a *Agent) httpServer() *http.Server {
 		// Asterisk does not listen to what comes of it: the called party waits.
 		if err := a.answered(v); err != nil {
 			a.log.Debug("an answer is not noted", "call_id", clip(v.Get(formID)), "error", err)
-			http.Error(w, "status=FAILED", http.StatusNotFound)
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = io.WriteString(w, "status=FAILED")
 			return
 		}
 		_, _ = io.WriteString(w, "status=OK")

@@ -52,6 +52,15 @@ func (s *stack) extended(t testing.TB, account string, seconds int) {
 	})
 }
 
+// paidInFull is paidForTalk of a call that somebody has answered and an engine has decided.
+func (s *stack) paidInFull(t testing.TB, c cdr, account string, granted int64) {
+	t.Helper()
+	if c.Outcome != "answered" || len(c.Legs) != 1 {
+		t.Errorf("%v", c)
+	}
+	s.paidForTalk(t, c, account, granted)
+}
+
 // TestExtensions places calls that are granted a few seconds first: they go on as long as there is money, and no longer.
 func TestExtensions(t *testing.T) {
 	t.Parallel()
@@ -66,7 +75,7 @@ func TestExtensions(t *testing.T) {
 				tr := s.dial(t, face, dial{From: from, To: sixFirst, Ends: endsCaller, Wait: 9 * time.Second, Ear: ear}).over(t)
 				c := s.cdr(t, e164, 10*time.Second)
 				near(t, "the conversation in the CDR", c.talk(), 9*time.Second, talkTooLong)
-				s.paidForTalk(t, c, account, 500)
+				s.paidInFull(t, c, account, 500)
 				answered, _ := tr.find("200 INVITE")
 				if heard := ear.heard(answered.at.Add(100*time.Millisecond), answered.at.Add(8*time.Second)); len(heard) > 0 {
 					t.Errorf("the caller is warned of a cut that does not come: %v after the answer", heard[0].Sub(answered.at))
@@ -81,13 +90,14 @@ func TestExtensions(t *testing.T) {
 				c := s.cdr(t, e164, 10*time.Second)
 				near(t, "the conversation", tr.between(t, "200 INVITE", "BYE"), 9*time.Second, talkTooShort)
 				near(t, "the conversation in the CDR", c.talk(), 9*time.Second, talkTooLong)
-				s.paidForTalk(t, c, account, 9)
+				s.paidInFull(t, c, account, 9)
 				answered, _ := tr.find("200 INVITE")
 				cut, _ := tr.find("BYE")
 				ear.warned(t, answered.at, cut.at, 2*time.Second)
 			})
 		}
 	})
+	outer := t // agents that are started in a subtest outlive it
 	for _, face := range faces {
 		t.Run(face+"/the agent is killed in conversation and started again", func(t *testing.T) {
 			from, e164 := s.callerNumber("")
@@ -95,11 +105,11 @@ func TestExtensions(t *testing.T) {
 			call := s.dial(t, face, dial{From: from, To: sixFirst, Ends: endsCaller, Wait: 9 * time.Second})
 			call.until(t, "200 INVITE")
 			s.agent.kill(t)
-			s.startAgent(t)
+			s.startAgent(outer)
 			call.over(t)
 			c := s.cdr(t, e164, recovered)
 			near(t, "the conversation in the CDR", c.talk(), 9*time.Second, talkTooLong)
-			s.paidForTalk(t, c, account, 500)
+			s.paidInFull(t, c, account, 500)
 		})
 		t.Run(face+"/the agent is killed while it rings, and started again after the answer", func(t *testing.T) {
 			from, e164 := s.callerNumber("")
@@ -108,11 +118,11 @@ func TestExtensions(t *testing.T) {
 			call.until(t, "180 INVITE")
 			s.agent.kill(t)
 			call.until(t, "200 INVITE")
-			s.startAgent(t)
+			s.startAgent(outer)
 			call.over(t)
 			c := s.cdr(t, e164, recovered)
 			near(t, "the conversation in the CDR", c.talk(), 9*time.Second, talkTooLong)
-			s.paidForTalk(t, c, account, 500)
+			s.paidInFull(t, c, account, 500)
 		})
 		t.Run(face+"/the agent is killed when the call is extended", func(t *testing.T) {
 			from, e164 := s.callerNumber("")
@@ -128,9 +138,9 @@ func TestExtensions(t *testing.T) {
 			})
 			s.agent.kill(t)
 			tr := call.over(t)
-			s.startAgent(t)
+			s.startAgent(outer)
 			near(t, "the conversation", tr.between(t, "200 INVITE", "BYE"), 7*time.Second, talkTooShort)
-			s.paidForTalk(t, s.cdr(t, e164, recovered), account, 7)
+			s.paidInFull(t, s.cdr(t, e164, recovered), account, 7)
 		})
 		t.Run(face+"/Asterisk's manager is lost and comes back", func(t *testing.T) {
 			from, e164 := s.callerNumber("")
@@ -146,7 +156,7 @@ func TestExtensions(t *testing.T) {
 			call.over(t)
 			c := s.cdr(t, e164, 10*time.Second)
 			near(t, "the conversation in the CDR", c.talk(), 9*time.Second, talkTooLong)
-			s.paidForTalk(t, c, account, 9)
+			s.paidInFull(t, c, account, 9)
 		})
 	}
 	s.checkAllCDRs(t)
@@ -165,16 +175,17 @@ func TestWithoutExtension(t *testing.T) {
 }
 
 func withoutExtension(t *testing.T, face string) {
+	outer := t
 	s := newShortGrants(t, "10m") // and over long before the engine misses the node
 	for name, kill := range map[string]func(t *testing.T) (repair func()){
 		"nobody is killed": nil,
 		"the agent is killed in conversation": func(t *testing.T) func() {
 			s.agent.kill(t)
-			return func() { s.startAgent(t) }
+			return func() { s.startAgent(outer) }
 		},
 		"the engine is killed in conversation": func(t *testing.T) func() {
 			s.engine.kill(t)
-			return func() { s.startEngine(t) }
+			return func() { s.startEngine(outer) }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -190,7 +201,7 @@ func withoutExtension(t *testing.T, face string) {
 			tr := call.over(t)
 			repair()
 			near(t, "the conversation", tr.between(t, "200 INVITE", "BYE"), 3*time.Second, talkTooShort)
-			s.paidForTalk(t, s.cdr(t, e164, recovered), account, 3)
+			s.paidInFull(t, s.cdr(t, e164, recovered), account, 3)
 			if cut, _ := tr.find("BYE"); kill == nil {
 				ear.warned(t, answered.at, cut.at, 2*time.Second)
 			}
