@@ -28,6 +28,8 @@ INSERT INTO service_number (number, service) VALUES ('499001000003', 'three_firs
 const (
 	threeFirst = "09001000003"
 	sixFirst   = "09001000006"
+	// shortGranted is whom they connect to.
+	shortGranted = "4930000003"
 )
 
 // newShortGrants starts a stack with those numbers, whose agent sends heartbeats that often.
@@ -114,8 +116,15 @@ func TestExtensions(t *testing.T) {
 		t.Run(face+"/the agent is killed while it rings, and started again after the answer", func(t *testing.T) {
 			from, e164 := s.callerNumber("")
 			account := s.payer(t, e164, "5")
+			phone := s.phones[trunkAnswers]
+			before := len(phone.callsTo(t, shortGranted))
 			call := s.dial(t, face, dial{From: from, To: sixFirst, Ends: endsCaller, Wait: 9 * time.Second})
-			call.until(t, "180 INVITE")
+			eventually(t, 10*time.Second, "the phone rings", func() error {
+				if n := len(phone.callsTo(t, shortGranted)); n == before {
+					return fmt.Errorf("%d calls there", n)
+				}
+				return nil
+			})
 			s.agent.kill(t)
 			call.until(t, "200 INVITE")
 			s.startAgent(outer)
