@@ -34,7 +34,7 @@ const (
 // movable says that the channel shall be connected with a limit that can grow: an absolute timeout of the called channel (S of Dial)
 // instead of L of Dial. It ends the conversation too when agent and engines are dead, and the manager interface can move it.
 func (a *Agent) movable(in *instruction) bool {
-	return in.Op == api.OpConnect && in.Extendable && in.MaximumSeconds > 0 && a.manager.up.Load()
+	return in.Op == api.OpConnect && in.Extendable && in.MaximumSeconds > 0 && a.manager.Up()
 }
 
 // answered notes that the called party has answered, as the dialplan tells it.
@@ -126,7 +126,7 @@ func talkingMembers(list []talk, now time.Time) []map[string]any {
 func (a *Agent) missed(ctx context.Context, ids []string) {
 	for _, id := range ids {
 		c := a.calls.get(id)
-		if !a.manager.up.Load() {
+		if !a.manager.Up() {
 			return
 		}
 		if c == nil || !c.mu.TryLock() {
@@ -138,7 +138,7 @@ func (a *Agent) missed(ctx context.Context, ids []string) {
 		if !rings {
 			continue
 		}
-		told, err := a.manager.variable(ctx, channel, "RINGMASTER_TOLD")
+		told, err := a.manager.Variable(ctx, channel, "RINGMASTER_TOLD")
 		if err != nil || told == "" {
 			continue
 		}
@@ -174,7 +174,7 @@ func (a *Agent) extend(ctx context.Context, e extension, sent []talk) {
 		return
 	}
 	// The limit is set anew each time that it is told, which is with every heartbeat: so one that Asterisk did not get, or that Dial set after it, is mended.
-	if err := a.manager.absoluteTimeout(ctx, now.Peer, time.Duration(e.MaximumSeconds)*time.Second-a.now().Sub(now.Since)); err != nil {
+	if err := a.manager.AbsoluteTimeout(ctx, now.Peer, time.Duration(e.MaximumSeconds)*time.Second-a.now().Sub(now.Since)); err != nil {
 		a.metrics.extensions.WithLabelValues(extendFailed).Inc()
 		a.log.Warn("a conversation could not be extended", "call_id", e.CallID, "seconds", e.MaximumSeconds, "error", err)
 		return
@@ -192,7 +192,7 @@ func (a *Agent) extend(ctx context.Context, e extension, sent []talk) {
 
 // warnCallers warns callers before their conversation is cut, until ctx is done. Of conversations with a limit that cannot grow Dial itself warns.
 func (a *Agent) warnCallers(ctx context.Context) {
-	if !a.manager.configured() {
+	if !a.manager.Configured() {
 		return
 	}
 	for {
@@ -231,7 +231,7 @@ func (a *Agent) warnCaller(ctx context.Context, c *call) {
 	if left < before-warnTime {
 		return
 	}
-	if err := a.manager.warn(ctx, now.Peer); err != nil {
+	if err := a.manager.Join(ctx, "ringmaster-warning", now.Peer); err != nil {
 		a.metrics.warnings.WithLabelValues(extendFailed).Inc()
 		a.log.Warn("a caller could not be warned", "call_id", c.ID, "error", err)
 		return
@@ -242,9 +242,9 @@ func (a *Agent) warnCaller(ctx context.Context, c *call) {
 // Health says what is wrong with the agent though it works, a line each.
 func (a *Agent) Health() (warnings []string) {
 	switch {
-	case !a.manager.configured():
+	case !a.manager.Configured():
 		warnings = append(warnings, "conversations are not extended: no AMI user is given")
-	case !a.manager.up.Load():
+	case !a.manager.Up():
 		warnings = append(warnings, "conversations are not extended: no connection to Asterisk's manager interface")
 	}
 	return warnings

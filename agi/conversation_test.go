@@ -137,7 +137,7 @@ func startManaged(t *testing.T, spool, engine, ami string, now *clock) *node {
 	n := &node{Agent: a, stop: func() { cancel(); <-done }}
 	t.Cleanup(n.stop)
 	if ami != "" {
-		eventually(t, "logged in", a.manager.up.Load)
+		eventually(t, "logged in", a.manager.Up)
 	}
 	return n
 }
@@ -290,7 +290,7 @@ func TestAManagerThatIsMute(t *testing.T) {
 	m.mu.Lock()
 	m.mute = true
 	m.mu.Unlock()
-	eventually(t, "given up", func() bool { return !n.manager.up.Load() })
+	eventually(t, "given up", func() bool { return !n.manager.Up() })
 	if got := fmt.Sprint(n.Health()); got != "[conversations are not extended: no connection to Asterisk's manager interface]" {
 		t.Errorf("health: %s", got)
 	}
@@ -298,7 +298,7 @@ func TestAManagerThatIsMute(t *testing.T) {
 	m.mu.Lock()
 	m.mute = false
 	m.mu.Unlock()
-	eventually(t, "there again", n.manager.up.Load)
+	eventually(t, "there again", n.manager.Up)
 	if m.logins < 2 {
 		t.Errorf("%d logins", m.logins)
 	}

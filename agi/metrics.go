@@ -109,6 +109,14 @@ func (m *metrics) asked(method, outcome string, took time.Duration) {
 	m.askSeconds.WithLabelValues(method).Observe(took.Seconds())
 }
 
+func (m *metrics) amiIs(up bool) {
+	value := 0.0
+	if up {
+		value = 1
+	}
+	m.amiUp.Set(value)
+}
+
 func (m *metrics) engineUp(name string, up bool) {
 	value := 0.0
 	if up {

@@ -1,4 +1,4 @@
-package agi
+package asterisk
 
 import (
 	"bufio"
@@ -25,23 +25,24 @@ const (
 	maxPacket  = 256             // lines
 )
 
-// AMI says how the agent reaches Asterisk's manager interface, by which it extends conversations under way.
+// AMI says how to reach Asterisk's manager interface, by which it extends conversations under way.
 type AMI struct {
 	Address string // loopback address and port
 	User    string // section of manager.conf; empty: no manager interface, and conversations are not extended
 	Secret  string
 }
 
+// Errors of actions.
 var (
-	errNoManager = errors.New("Asterisk's manager interface is not connected")
-	errRefused   = errors.New("Asterisk refuses")
+	ErrNoManager = errors.New("Asterisk's manager interface is not connected")
+	ErrRefused   = errors.New("Asterisk refuses") // Asterisk has the action, and says no
 )
 
-// manager keeps one connection to the manager interface, and makes it anew when it is lost.
-type manager struct {
+// Manager keeps one connection to the manager interface, and makes it anew when it is lost.
+type Manager struct {
 	ami     AMI
 	log     *slog.Logger
-	metrics *metrics
+	changed func(up bool)
 	up      atomic.Bool // logged in
 
 	mu      sync.Mutex
@@ -53,9 +54,11 @@ type manager struct {
 // packet is one response or event: its lines by name.
 type packet map[string]string
 
-func newManager(c AMI, log *slog.Logger, m *metrics) (*manager, error) {
+// NewManager checks the configuration and connects to nothing yet. changed is told when the agent has logged in, and when the connection is lost.
+func NewManager(c AMI, log *slog.Logger, changed func(up bool)) (*Manager, error) {
+	m := &Manager{ami: c, log: log, changed: changed}
 	if c.User == "" {
-		return &manager{log: log, metrics: m}, nil
+		return m, nil
 	}
 	host, _, err := net.SplitHostPort(c.Address)
 	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
@@ -64,14 +67,18 @@ func newManager(c AMI, log *slog.Logger, m *metrics) (*manager, error) {
 	if strings.ContainsAny(c.User+c.Secret, "\r\n\x00") || c.Secret == "" {
 		return nil, errors.New("AMI user and secret must be one line each, and the secret not empty")
 	}
-	return &manager{ami: c, log: log, metrics: m}, nil
+	return m, nil
 }
 
-func (m *manager) configured() bool { return m.ami.User != "" }
+// Configured reports whether there is a manager interface to be used at all.
+func (m *Manager) Configured() bool { return m.ami.User != "" }
 
-// run keeps the connection up until ctx is done, and looks every so often whether Asterisk still answers.
-func (m *manager) run(ctx context.Context, every time.Duration) {
-	if !m.configured() {
+// Up reports whether actions can be sent now.
+func (m *Manager) Up() bool { return m.up.Load() }
+
+// Run keeps the connection up until ctx is done, and looks every so often whether Asterisk still answers.
+func (m *Manager) Run(ctx context.Context, every time.Duration) {
+	if !m.Configured() {
 		m.log.Warn("no AMI user is given: conversations end at what was granted first, and are not extended")
 		return
 	}
@@ -98,7 +105,7 @@ func (m *manager) run(ctx context.Context, every time.Duration) {
 }
 
 // session connects, logs in, and serves until the connection is lost.
-func (m *manager) session(ctx context.Context, every time.Duration) error {
+func (m *Manager) session(ctx context.Context, every time.Duration) error {
 	dialer := net.Dialer{Timeout: amiTimeout}
 	conn, err := dialer.DialContext(ctx, "tcp", m.ami.Address)
 	if err != nil {
@@ -111,7 +118,7 @@ func (m *manager) session(ctx context.Context, every time.Duration) error {
 	go func() { lost <- m.read(conn) }()
 	defer func() {
 		m.up.Store(false)
-		m.metrics.amiUp.Set(0)
+		m.changed(false)
 		_ = conn.Close()
 		m.mu.Lock()
 		for _, c := range m.waiting {
@@ -124,7 +131,7 @@ func (m *manager) session(ctx context.Context, every time.Duration) error {
 		return fmt.Errorf("couldn't log in: %w", err)
 	}
 	m.up.Store(true)
-	m.metrics.amiUp.Set(1)
+	m.changed(true)
 	m.log.Info("connected to Asterisk's manager interface", "address", m.ami.Address)
 	for {
 		select {
@@ -141,7 +148,7 @@ func (m *manager) session(ctx context.Context, every time.Duration) error {
 }
 
 // read hands each response to who waits for it.
-func (m *manager) read(conn net.Conn) error {
+func (m *Manager) read(conn net.Conn) error {
 	r := bufio.NewReaderSize(conn, maxLine)
 	banner := true
 	p := packet{}
@@ -149,7 +156,7 @@ func (m *manager) read(conn net.Conn) error {
 		data, err := r.ReadSlice('\n')
 		if err != nil {
 			if errors.Is(err, bufio.ErrBufferFull) {
-				err = errProtocol
+				err = ErrProtocol
 			}
 			_ = conn.Close() // who writes finds out too
 			return err
@@ -158,7 +165,7 @@ func (m *manager) read(conn net.Conn) error {
 		if banner {
 			if banner = false; !strings.HasPrefix(line, "Asterisk Call Manager/") {
 				_ = conn.Close()
-				return fmt.Errorf("banner %q: %w", clip(line), errProtocol)
+				return fmt.Errorf("banner %.48q: %w", line, ErrProtocol)
 			}
 			continue
 		}
@@ -181,13 +188,13 @@ func (m *manager) read(conn net.Conn) error {
 	}
 }
 
-// do sends one action, with fields as name, value, …, and returns its response. errRefused is under the error when Asterisk had it and said no.
-func (m *manager) do(ctx context.Context, action string, fields ...string) (packet, error) {
+// do sends one action, with fields as name, value, …, and returns its response. ErrRefused is under the error when Asterisk had it and said no.
+func (m *Manager) do(ctx context.Context, action string, fields ...string) (packet, error) {
 	reply := make(chan packet, 1)
 	m.mu.Lock()
 	if m.conn == nil {
 		m.mu.Unlock()
-		return nil, errNoManager
+		return nil, ErrNoManager
 	}
 	m.next++
 	id := strconv.FormatUint(m.next, 10)
@@ -196,7 +203,7 @@ func (m *manager) do(ctx context.Context, action string, fields ...string) (pack
 	for i := 0; i+1 < len(fields); i += 2 {
 		if strings.ContainsAny(fields[i+1], "\r\n\x00") {
 			m.mu.Unlock()
-			return nil, fmt.Errorf("%s %q: %w", fields[i], clip(fields[i+1]), errGrammar)
+			return nil, fmt.Errorf("%s %.48q: %w", fields[i], fields[i+1], ErrGrammar)
 		}
 		fmt.Fprintf(&b, "%s: %s\r\n", fields[i], fields[i+1])
 	}
@@ -210,9 +217,9 @@ func (m *manager) do(ctx context.Context, action string, fields ...string) (pack
 		case p, ok := <-reply:
 			switch {
 			case !ok:
-				return nil, errNoManager
+				return nil, ErrNoManager
 			case p["Response"] != "Success" && p["Response"] != "Goodbye":
-				return p, fmt.Errorf("%s: %w: %s", action, errRefused, clip(p["Message"]))
+				return p, fmt.Errorf("%s: %w: %.48s", action, ErrRefused, p["Message"])
 			}
 			return p, nil
 		case <-time.After(amiTimeout):
@@ -228,8 +235,8 @@ func (m *manager) do(ctx context.Context, action string, fields ...string) (pack
 	return nil, err
 }
 
-// drop closes the connection: run makes another.
-func (m *manager) drop() {
+// drop closes the connection: Run makes another.
+func (m *Manager) drop() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.conn != nil {
@@ -237,20 +244,20 @@ func (m *manager) drop() {
 	}
 }
 
-// absoluteTimeout has the channel hung up after that time, instead of what was set before.
-func (m *manager) absoluteTimeout(ctx context.Context, channel string, after time.Duration) error {
+// AbsoluteTimeout has the channel hung up after that time, instead of what was set before.
+func (m *Manager) AbsoluteTimeout(ctx context.Context, channel string, after time.Duration) error {
 	_, err := m.do(ctx, "AbsoluteTimeout", "Channel", channel, "Timeout", strconv.FormatFloat(max(after, time.Millisecond).Seconds(), 'f', 3, 64))
 	return err
 }
 
-// variable reads a channel's variable; empty when it is not set.
-func (m *manager) variable(ctx context.Context, channel, name string) (string, error) {
+// Variable reads a channel's variable; empty when it is not set.
+func (m *Manager) Variable(ctx context.Context, channel, name string) (string, error) {
 	p, err := m.do(ctx, "Getvar", "Channel", channel, "Variable", name)
 	return p["Value"], err
 }
 
-// warn plays the warning into the bridge that the channel is in: the dialplan's ringmaster-warning joins it, and leaves it again.
-func (m *manager) warn(ctx context.Context, channel string) error {
-	_, err := m.do(ctx, "Originate", "Channel", "Local/s@ringmaster-warning/n", "Application", "BridgeAdd", "Data", channel, "Timeout", "2000", "Async", "true")
+// Join has the dialplan's extension s of a context join the bridge that a channel is in: what it plays is heard by all. It is not waited for.
+func (m *Manager) Join(ctx context.Context, from, channel string) error {
+	_, err := m.do(ctx, "Originate", "Channel", "Local/s@"+from+"/n", "Application", "BridgeAdd", "Data", channel, "Timeout", "2000", "Async", "true")
 	return err
 }
