@@ -19,6 +19,8 @@ type conversation struct {
 	Limit  int       `json:"limit,omitempty"`  // seconds that are granted; 0: no limit
 	Final  bool      `json:"final,omitempty"`  // there will be no more
 	Warned int       `json:"warned,omitempty"` // the limit that the caller has been warned of
+	// Lasted is how long a conversation was that is over. It is told until the next one is tried: should the node be lost in the dialogue between the two, it is charged.
+	Lasted time.Duration `json:"lasted,omitempty"`
 }
 
 // channelGrammar is of channel names that go into an action of the manager interface.
@@ -68,6 +70,15 @@ func (a *Agent) converse(c *call, peer string, at time.Time) {
 	a.calls.save(c)
 }
 
+// conversationOver notes what a connect came to; c.mu is held.
+func (c *call) conversationOver(got result) {
+	was := c.Conversation
+	c.Conversation = nil
+	if was != nil && got.Status == api.StatusAnswer && got.Talk >= time.Millisecond {
+		c.Conversation = &conversation{Since: was.Since, Lasted: got.Talk}
+	}
+}
+
 // talk is a conversation as a heartbeat tells of it.
 type talk struct {
 	callID  string
@@ -97,7 +108,7 @@ func (a *Agent) keepLimits(ctx context.Context) {
 	}
 }
 
-// talking lists the conversations under way of these calls. One whose call is just being asked about is between two, and left out.
+// talking lists the conversations of these calls. One whose call is just being asked about is between two, and left out.
 func (a *Agent) talking(ids []string) (list []talk) {
 	for _, id := range ids {
 		c := a.calls.get(id)
@@ -116,8 +127,11 @@ func (a *Agent) talking(ids []string) (list []talk) {
 func talkingMembers(list []talk, now time.Time) []map[string]any {
 	out := make([]map[string]any, len(list))
 	for i, t := range list {
-		// A millisecond at least: 0 would say that the duration is not known.
-		out[i] = map[string]any{api.CallID: t.callID, api.AnsweredAt: stamp(t.Since), api.TalkSeconds: talkSeconds(max(now.Sub(t.Since), time.Millisecond)), api.Final: !t.movable}
+		lasted := t.Lasted
+		if lasted == 0 {
+			lasted = max(now.Sub(t.Since), time.Millisecond) // 0 would say that the duration is not known
+		}
+		out[i] = map[string]any{api.CallID: t.callID, api.AnsweredAt: stamp(t.Since), api.TalkSeconds: talkSeconds(lasted), api.Final: !t.movable || t.Lasted > 0}
 	}
 	return out
 }
@@ -165,7 +179,7 @@ func (a *Agent) extend(ctx context.Context, e extension, sent []talk) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.Conversation
-	if now == nil || !now.Since.Equal(told.Since) || len(c.Pending) == 0 || !c.Pending[0].Extendable || e.MaximumSeconds < now.Limit {
+	if now == nil || now.Lasted > 0 || !now.Since.Equal(told.Since) || len(c.Pending) == 0 || !c.Pending[0].Extendable || e.MaximumSeconds < now.Limit {
 		a.metrics.extensions.WithLabelValues(extendStale).Inc()
 		return
 	}
@@ -213,7 +227,7 @@ func (a *Agent) warnCaller(ctx context.Context, c *call) {
 	}
 	defer c.mu.Unlock()
 	now := c.Conversation
-	if now == nil || !c.Movable || len(c.Pending) == 0 || now.Limit == now.Warned || now.Peer == "" {
+	if now == nil || now.Lasted > 0 || !c.Movable || len(c.Pending) == 0 || now.Limit == now.Warned || now.Peer == "" {
 		return
 	}
 	left := time.Duration(now.Limit)*time.Second - a.now().Sub(now.Since)

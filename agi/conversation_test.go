@@ -163,7 +163,9 @@ func newGrantor(t *testing.T) *grantor {
 			g.talking, _, _ = strings.Cut(rest, "</data>")
 			return response(stringMember("state", "in_service") + arrayMember("extensions", g.extensions))
 		case api.MethodCallStart, api.MethodCallReport:
-			g.connects++
+			if g.connects++; method == api.MethodCallReport {
+				return told("s1", structValue(stringMember("op", "play"), arrayMember("prompts", "<value><string>beep</string></value>")), connectTo("", targetAt("pstn", "4930222")))
+			}
 			return told("s1", connectTo(intMember("maximum_seconds", "600")+intMember("warning_seconds", "30")+boolMember("extendable")+g.followOn, targetAt("pstn", "4930111")))
 		case api.MethodNodeRegister:
 			return response(stringMember("state", "in_service"))
@@ -229,7 +231,7 @@ func TestAConversationIsExtended(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotExtended: what an engine said of a conversation that is over, and less than is granted already.
+// TestWhatIsNotExtended: what an engine says before anybody talks, or of a conversation that is over.
 func TestWhatIsNotExtended(t *testing.T) {
 	now := &clock{now: time.Unix(1700000100, 0)}
 	m, g := newManaged(t), newGrantor(t)
@@ -243,15 +245,34 @@ func TestWhatIsNotExtended(t *testing.T) {
 		expect(t, n.curl(t, "/answered", form), "status", want)
 	}
 	eventually(t, "a channel that is none", func() bool { return testutil.ToFloat64(n.metrics.extensions.WithLabelValues(extendUnable)) > 0 })
-	expect(t, n.curl(t, "/next", call1+"&step=1&op=connect&target=0&dialstatus=ANSWER&talk_ms=1500&cause=16"), "op", "connect", "step", "2")
-	before := stale()
-	eventually(t, "the next one rings", func() bool { return stale() > before+2 })
-	expect(t, n.curl(t, "/answered", "id=node1-1.1&step=2&peer=PJSIP%2Fp-2"), "status", "OK")
-	eventually(t, "the next one is extended", func() bool { return strings.HasSuffix(m.did(), "AbsoluteTimeout PJSIP/p-2 1200.000") })
+	g.says(callID1, "1200")
+	stop := stale()
+	expect(t, n.curl(t, "/next", call1+"&step=1&op=connect&target=0&dialstatus=ANSWER&talk_ms=1500&cause=16"), "op", "play", "step", "2")
+	eventually(t, "the heartbeat says how long they talked, as long as the dialogue goes on", func() bool {
+		return strings.Contains(g.heard(), "<double>1.5</double>") && strings.Contains(g.heard(), "<name>final</name><value><boolean>1</boolean>")
+	})
+	eventually(t, "the conversation is over", func() bool { return stale() > stop+2 })
+	expect(t, n.curl(t, "/next", call1+"&step=2&op=play&playback=SUCCESS"), "op", "connect", "step", "3")
+	eventually(t, "the next one rings", func() bool { return !strings.Contains(g.heard(), callID1) })
+	if m.did() != "" {
+		t.Errorf("extended: %s", m.did())
+	}
+}
+
+// TestWhatIsGrantedIsNotTakenBack: less than is granted already comes of a reply that was late.
+func TestWhatIsGrantedIsNotTakenBack(t *testing.T) {
+	now := &clock{now: time.Unix(1700000100, 0)}
+	m, g := newManaged(t), newGrantor(t)
+	n := startManaged(t, t.TempDir(), g.URL, m.Addr().String(), now)
+	n.curl(t, "/start", call1)
+	expect(t, n.curl(t, "/answered", "id=node1-1.1&step=1&peer=PJSIP%2Fp-2"), "status", "OK")
+	g.says(callID1, "1200")
+	eventually(t, "extended", func() bool { return strings.HasSuffix(m.did(), "AbsoluteTimeout PJSIP/p-2 1200.000") })
 	g.says(callID1, "900")
-	before = stale()
+	stale := func() float64 { return testutil.ToFloat64(n.metrics.extensions.WithLabelValues(extendStale)) }
+	before := stale()
 	eventually(t, "less", func() bool { return stale() > before+2 })
-	if strings.Contains(m.did(), "p-1") || strings.Contains(m.did(), "900.000") {
+	if strings.Contains(m.did(), "900.000") {
 		t.Errorf("extended: %s", m.did())
 	}
 }

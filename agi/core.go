@@ -111,7 +111,10 @@ func (a *Agent) take(c *call, q query, r *reply, err error) step {
 // nextStep hands out the first pending instruction.
 func (a *Agent) nextStep(c *call) step {
 	c.Step++
-	c.Conversation, c.Movable = nil, a.movable(&c.Pending[0])
+	c.Movable = a.movable(&c.Pending[0])
+	if c.Pending[0].Op == api.OpConnect {
+		c.Conversation = nil
+	}
 	return c.step()
 }
 
@@ -158,7 +161,7 @@ func (a *Agent) next(ctx context.Context, q query, got result) step {
 		}
 	}
 	if got.Op == api.OpConnect {
-		c.Conversation = nil
+		c.conversationOver(got)
 	}
 	if got.Op == api.OpConnect && got.Status == api.StatusAnswer {
 		c.Talk = got.Talk

@@ -64,7 +64,7 @@ var nodeMembers = []member{
 	nodeCapacity: {api.Capacity, intKind, false, "Channels that the node may carry; absent or 0: what the operators' table says."},
 	nodeChannels: {api.Channels, intKind, true, "Channels in use now."},
 	nodeCalls:    {api.Calls, arrayKind, false, "call_ids that are live on the node, at most 1024."},
-	nodeTalking:  {api.Talking, arrayKind, false, "Of those in which people talk, a struct {call_id, answered_at, talk_seconds, final}: when the conversation began, and how long it has lasted, which counts if it is there: then the node's clock need not be right. What the call holds is extended by it, unless final says that the node cannot; and if the node is lost, it is charged up to the last heartbeat."},
+	nodeTalking:  {api.Talking, arrayKind, false, "Of those in which people talk, a struct {call_id, answered_at, talk_seconds, final}: when the conversation began, and how long it has lasted, which counts if it is there: then the node's clock need not be right. What the call holds is extended by it, unless final says that the node cannot; and if the node is lost, it is charged up to the last heartbeat. A conversation that is over is named, with final, until the next one is tried."},
 }
 
 // nodeReport is what a node says of itself.
