@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// shortGrants are premium numbers whose calls are granted a few seconds first: three, and six.
+// shortGrants are premium numbers whose calls are granted a few seconds first: three, and six. A card call is granted four.
 const shortGrants = `
 INSERT INTO script (script, first_step) SELECT s, 'hours' FROM unnest(ARRAY['three_first', 'six_first']) AS s;
 INSERT INTO script_parameter (script, parameter, type, default_value)
@@ -23,6 +23,7 @@ INSERT INTO service_parameter (service, parameter, value)
     SELECT s, p, v FROM unnest(ARRAY['three_first', 'six_first']) AS s,
         (VALUES ('hours', 'always'), ('tariff', 'cent'), ('provider', 'provider'), ('destination', '4930000003@answers'), ('price_prompt', 'price')) AS w (p, v);
 INSERT INTO service_number (number, service) VALUES ('499001000003', 'three_first'), ('499001000006', 'six_first');
+UPDATE step SET parameters = parameters || '{"reserve_seconds": 4}' WHERE script = 'account_card' AND step = 'rate';
 `
 
 const (
@@ -68,7 +69,7 @@ func TestExtensions(t *testing.T) {
 	t.Parallel()
 	s := newShortGrants(t, "500ms")
 	t.Run("all", func(t *testing.T) {
-		for _, face := range faces {
+		for f, face := range faces {
 			t.Run(face+"/a call that is extended is not cut", func(t *testing.T) {
 				t.Parallel()
 				from, e164 := s.callerNumber("")
@@ -96,6 +97,26 @@ func TestExtensions(t *testing.T) {
 				answered, _ := tr.find("200 INVITE")
 				cut, _ := tr.find("BYE")
 				ear.warned(t, answered.at, cut.at, 2*time.Second)
+			})
+			t.Run(face+"/a card call that is extended is cut, and the caller goes on", func(t *testing.T) {
+				t.Parallel()
+				from, e164 := s.callerNumber("")
+				number, called := fmt.Sprintf("7700%d", f), fmt.Sprintf("3012388%d", f)
+				account, ear := s.card(t, number, "0.06"), s.newEar(t, face)
+				tr := s.dial(t, face, dial{From: from, To: cardNumber, Ends: endsCaller, Wait: 10 * time.Second, Digits: []string{number + "#", "2580#", "0" + called + "#"}, Pause: balanceSaid, Ear: ear}).over(t)
+				c := s.cdr(t, e164, 10*time.Second)
+				rang := s.phones[trunkAnswers].callsTo(t, "49"+called)
+				if len(c.Legs) != 1 || len(rang) != 1 {
+					t.Fatalf("%v, and %d calls at the called phone", c, len(rang))
+				}
+				near(t, "the conversation", time.Duration(c.Legs[0].TalkMS)*time.Millisecond, 6*time.Second, talkTooLong)
+				s.paidForTalk(t, c, account, 6)
+				answered, _ := rang[0].find("200 INVITE")
+				cut, _ := rang[0].find("BYE")
+				ear.warned(t, answered.at, cut.at, time.Second)
+				if bye, _ := tr.find("BYE"); bye.at.Sub(cut.at) < 2*time.Second {
+					t.Errorf("the caller was cut too\n%v", tr)
+				}
 			})
 		}
 	})
