@@ -102,15 +102,17 @@ func TestExtensions(t *testing.T) {
 				t.Parallel()
 				from, e164 := s.callerNumber("")
 				number, called := fmt.Sprintf("7700%d", f), fmt.Sprintf("3012388%d", f)
-				account, ear := s.card(t, number, "0.06"), s.newEar(t, face)
-				tr := s.dial(t, face, dial{From: from, To: cardNumber, Ends: endsCaller, Wait: 10 * time.Second, Digits: []string{number + "#", "2580#", "0" + called + "#"}, Pause: balanceSaid, Ear: ear}).over(t)
+				account, ear := s.card(t, number, "3"), s.newEar(t, face)
+				tr := s.dial(t, face, dial{From: from, To: cardDear, Ends: endsCaller, Wait: 11 * time.Second, Digits: []string{number + "#", "2580#", "0" + called + "#"}, Pause: balanceSaid, Ear: ear}).over(t)
 				c := s.cdr(t, e164, 10*time.Second)
 				rang := s.phones[trunkAnswers].callsTo(t, "49"+called)
 				if len(c.Legs) != 1 || len(rang) != 1 {
 					t.Fatalf("%v, and %d calls at the called phone", c, len(rang))
 				}
 				near(t, "the conversation", time.Duration(c.Legs[0].TalkMS)*time.Millisecond, 6*time.Second, talkTooLong)
-				s.paidForTalk(t, c, account, 6)
+				if cents, flags := s.charged(t, c, account); cents != 300 || flags != "{}" { // half a euro a second
+					t.Errorf("%v cents, flags %s: %v", cents, flags, c)
+				}
 				answered, _ := rang[0].find("200 INVITE")
 				cut, _ := rang[0].find("BYE")
 				ear.warned(t, answered.at, cut.at, time.Second)
