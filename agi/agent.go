@@ -15,8 +15,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"ringmaster/agi/asterisk"
 	"ringmaster/rpc/api"
 )
+
+// AMI says how the agent reaches Asterisk's manager interface.
+type AMI = asterisk.AMI
 
 // Config is what an agent needs to know.
 type Config struct {
@@ -34,6 +38,7 @@ type Config struct {
 	Heartbeat time.Duration
 	Capacity  int    // channels that the node may carry
 	PIDFile   string // Asterisk's; empty: the agent's own start counts as the node's
+	AMI       AMI    // Asterisk's manager interface; without a user conversations are not extended
 
 	Log      *slog.Logger
 	Registry prometheus.Registerer
@@ -51,6 +56,8 @@ type Agent struct {
 	spool        *spool
 	deliverer    *deliverer
 	boot         *boot
+	manager      *asterisk.Manager
+	granted      chan grants // what the last heartbeat's reply said, for keepLimits
 	outOfService atomic.Bool
 	httpListener net.Listener
 	agiListener  net.Listener
@@ -58,7 +65,7 @@ type Agent struct {
 
 // New checks the configuration, opens the spool and listens; nothing is served before Run.
 func New(c Config) (*Agent, error) {
-	a := &Agent{config: c, log: c.Log, now: c.Now, boot: newBoot(c.PIDFile)}
+	a := &Agent{config: c, log: c.Log, now: c.Now, boot: newBoot(c.PIDFile), granted: make(chan grants, 1)}
 	if a.now == nil {
 		a.now = time.Now
 	}
@@ -74,6 +81,9 @@ func New(c Config) (*Agent, error) {
 	var err error
 	a.metrics = newMetrics(c.Registry, func() float64 { return float64(a.calls.count()) }, a.spoolAge)
 	if a.asker, err = newAsker(c.Engines, c.Node, c.Secret, c.TLS, a.log, a.metrics); err != nil {
+		return nil, err
+	}
+	if a.manager, err = asterisk.NewManager(c.AMI, a.log, a.metrics.amiIs); err != nil {
 		return nil, err
 	}
 	if a.spool, err = openSpool(c.Spool); err != nil {
@@ -111,6 +121,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	var group sync.WaitGroup
 	group.Go(func() { a.deliverer.run(work) })
 	group.Go(func() { a.announce(work) })
+	group.Go(func() { a.manager.Run(work, a.config.Heartbeat) })
+	group.Go(func() { a.keepLimits(work) })
+	group.Go(func() { a.warnCallers(work) })
 	group.Go(func() { a.asker.probe(work, a.config.Heartbeat, a.config.Deadline) })
 
 	var err error

@@ -10,15 +10,11 @@ import (
 	"sync"
 	"time"
 
+	"ringmaster/agi/asterisk"
 	"ringmaster/rpc/api"
 )
 
-const (
-	maxSessions    = 512
-	commandTimeout = 5 * time.Second // of a command that Asterisk answers at once
-	// dialogueTimeout is of a subroutine that plays or collects: long enough for any announcement, and an end to it all the same.
-	dialogueTimeout = time.Hour
-)
+const maxSessions = 512
 
 // sessions is the FastAGI face. Each connection is one visit of a channel to the agent.
 type sessions struct {
@@ -91,8 +87,8 @@ func (s *sessions) shutdown(grace context.Context) {
 // visit serves one channel: it asks, plays and collects until there is something that the dialplan does (connect, continue, release), leaves
 // that in HASH(RM,…) and RINGMASTER_STATUS=OK, and goes. Whatever goes wrong leaves RINGMASTER_STATUS=UNAVAILABLE.
 func (a *Agent) visit(ctx context.Context, conn net.Conn) {
-	ch := newChannel(conn)
-	script, form, err := ch.begin()
+	ch := asterisk.NewChannel(conn)
+	script, form, err := ch.Begin()
 	if err != nil {
 		a.log.Warn("a FastAGI connection began wrongly", "error", err)
 		return
@@ -103,7 +99,7 @@ func (a *Agent) visit(ctx context.Context, conn net.Conn) {
 		return
 	}
 	q := parseQuery(v)
-	if err := ch.prove(); err != nil {
+	if err := ch.Prove(); err != nil {
 		a.visitEnded(q, err)
 		return
 	}
@@ -123,7 +119,7 @@ func (a *Agent) visit(ctx context.Context, conn net.Conn) {
 		return
 	}
 	for s.OK && (s.Op == api.OpAnswer || s.Op == api.OpPlay || s.Op == api.OpCollect) {
-		got, err := ch.run(s)
+		got, err := runOn(ch, s)
 		if err != nil {
 			a.visitEnded(q, err)
 			return
@@ -134,9 +130,9 @@ func (a *Agent) visit(ctx context.Context, conn net.Conn) {
 		s = a.next(ctx, q, got)
 	}
 	if s.OK {
-		err = ch.leave(s, statusOK)
+		err = leaveOn(ch, s, statusOK)
 	} else {
-		err = ch.set("RINGMASTER_STATUS", statusNone)
+		err = ch.Set("RINGMASTER_STATUS", statusNone)
 	}
 	if err != nil {
 		a.visitEnded(q, err)
@@ -145,22 +141,22 @@ func (a *Agent) visit(ctx context.Context, conn net.Conn) {
 
 // visitEnded notes why a visit ended early. A caller who hangs up is no news: the hangup handler tells the end.
 func (a *Agent) visitEnded(q query, err error) {
-	if errors.Is(err, errHungUp) {
+	if errors.Is(err, asterisk.ErrHungUp) {
 		return
 	}
 	a.unavailable(fallbackInvalid, q, err)
 }
 
-// run has Asterisk run one instruction, by the subroutine that the dialplan itself uses for the other face. Going through the dialplan bounds what the
+// runOn has Asterisk run one instruction, by the subroutine that the dialplan itself uses for the other face. Going through the dialplan bounds what the
 // agent may do to the channel: the subroutine sets TIMEOUT(absolute) before it hands the channel back.
-func (c *channel) run(s step) (result, error) {
-	if err := c.leave(s, statusRunning); err != nil {
+func runOn(c *asterisk.Channel, s step) (result, error) {
+	if err := leaveOn(c, s, statusRunning); err != nil {
 		return result{}, err
 	}
-	if err := c.gosub("ringmaster-run", s.Op); err != nil {
+	if err := c.Gosub("ringmaster-run", s.Op); err != nil {
 		return result{}, err
 	}
-	form, err := c.get("RINGMASTER_GOT")
+	form, err := c.Get("RINGMASTER_GOT")
 	if err != nil {
 		return result{}, err
 	}
@@ -170,13 +166,13 @@ func (c *channel) run(s step) (result, error) {
 	}
 	got, err := parseResult(v, false)
 	if err == nil && (got.Status == api.StatusHangup || got.step != s.Number) {
-		err = errHungUp // and the subroutine did not get to its end
+		err = asterisk.ErrHungUp // and the subroutine did not get to its end
 	}
 	return got, err
 }
 
-// leave puts the step on the channel, the status last: it means that the rest is whole.
-func (c *channel) leave(s step, status string) error {
+// leaveOn puts the step on the channel, the status last: it means that the rest is whole.
+func leaveOn(c *asterisk.Channel, s step, status string) error {
 	// RINGMASTER_GOT stays: should the agent be killed now, the dialplan tells it once more, and its step number says what to do.
 	var list [][2]string
 	for _, f := range s.fields() {
@@ -189,7 +185,7 @@ func (c *channel) leave(s step, status string) error {
 	}
 	list = append(list, [2]string{"RINGMASTER_STATUS", status})
 	for _, v := range list {
-		if err := c.set(v[0], v[1]); err != nil {
+		if err := c.Set(v[0], v[1]); err != nil {
 			return err
 		}
 	}

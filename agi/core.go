@@ -17,8 +17,9 @@ type step struct {
 	Session string // to ride on the channel; empty when it is too long for it
 	Number  int    // counts the steps of a call, from 1
 	instruction
-	Index int    // connect: which target
-	To    target // connect: the target
+	Index   int    // connect: which target
+	To      target // connect: the target
+	Movable bool   // connect: the limit shall be one that can be moved
 }
 
 // query is how a face names the call it speaks of.
@@ -74,7 +75,7 @@ func (a *Agent) start(ctx context.Context, q query) step {
 	if a.outOfService.Load() {
 		// The softswitch tries another node on a 503.
 		c.Pending = []instruction{{Op: api.OpRelease, Cause: causeCongestion}}
-		return c.nextStep()
+		return a.nextStep(c)
 	}
 	r, err := a.asker.ask(ctx, api.MethodCallStart, map[string]any{
 		api.CallID: c.ID, api.Node: a.config.Node, api.Channel: c.Channel, api.Caller: c.Caller, api.Called: c.Called,
@@ -104,18 +105,22 @@ func (a *Agent) take(c *call, q query, r *reply, err error) step {
 		return a.unavailable(fallbackInvalid, q, err)
 	}
 	c.Pending, c.Target = r.Instructions, 0
-	return c.nextStep()
+	return a.nextStep(c)
 }
 
 // nextStep hands out the first pending instruction.
-func (c *call) nextStep() step {
+func (a *Agent) nextStep(c *call) step {
 	c.Step++
+	c.Movable = a.movable(&c.Pending[0])
+	if c.Pending[0].Op == api.OpConnect {
+		c.Conversation = nil
+	}
 	return c.step()
 }
 
 // step is what was handed out last.
 func (c *call) step() step {
-	s := step{OK: true, Number: c.Step, instruction: c.Pending[0]}
+	s := step{OK: true, Number: c.Step, instruction: c.Pending[0], Movable: c.Movable}
 	if len(c.Session) <= maxChannelSession {
 		s.Session = c.Session
 	}
@@ -155,6 +160,9 @@ func (a *Agent) next(ctx context.Context, q query, got result) step {
 			c.PickedUpAt = a.now()
 		}
 	}
+	if got.Op == api.OpConnect {
+		c.conversationOver(got)
+	}
 	if got.Op == api.OpConnect && got.Status == api.StatusAnswer {
 		c.Talk = got.Talk
 		c.AnsweredAt = a.now().Add(-got.Talk)
@@ -165,13 +173,13 @@ func (a *Agent) next(ctx context.Context, q query, got result) step {
 			got.Target = c.Target
 			if c.Target+1 < len(running.Targets) && triesNext(got.Status) {
 				c.Target++
-				return c.nextStep()
+				return a.nextStep(c)
 			}
 			if got.Status == api.StatusAnswer && !running.FollowOn {
 				// The conversation was all there was to it; the result goes with the end.
 				c.Results = append(c.Results, got)
 				c.Pending, c.Target = []instruction{{Op: api.OpRelease, Cause: got.Cause}}, 0
-				return c.nextStep()
+				return a.nextStep(c)
 			}
 		}
 		c.Pending, c.Target = c.Pending[1:], 0
@@ -180,7 +188,7 @@ func (a *Agent) next(ctx context.Context, q query, got result) step {
 	}
 	c.Results = append(c.Results, got)
 	if len(c.Pending) > 0 {
-		return c.nextStep()
+		return a.nextStep(c)
 	}
 	if c.Session == "" {
 		return a.unavailable(fallbackUnknown, q, errors.New("the call has no session"))

@@ -9,6 +9,9 @@
 // takes care of the end of every call (spool, deliverer): the end is on disk before Asterisk is answered, and is sent
 // to the engines until one has it.
 //
+// Beside them it talks to Asterisk's manager interface, if it is told how: what engines grant to a conversation under way becomes the called
+// channel's absolute timeout (conversation.go). Asterisk keeps each limit by itself, so an agent that dies makes no call longer.
+//
 // Both faces listen on loopback only.
 //
 //   - The HTTP form, for CURL() in the dialplan (httpface.go). The dialplan runs the instructions itself, one at a time:

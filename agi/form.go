@@ -37,7 +37,8 @@ const (
 	formCause        = "cause"       // HANGUPCAUSE
 	formSource       = "source"      // CHANNEL(hangupsource)
 	formStarted      = "started"     // seconds of the epoch, with a fraction
-	formAnswered     = "answered"    // CDR(answer,u)
+	formAnswered     = "answered"    // CDR(answer,u); of answered: when the called party did
+	formPeer         = "peer"        // answered: the called party's CHANNEL
 	formEnded        = "ended"       // as started
 	formBilled       = "billsec"     // CDR(billsec,f)
 	formStatus       = "status"      // RINGMASTER_STATUS at the end
@@ -141,9 +142,11 @@ func (s step) fields() [][2]string {
 		}
 		return strconv.Itoa(n)
 	}
-	followOn := ""
-	if s.FollowOn {
-		followOn = "1"
+	yes := func(b bool) string {
+		if b {
+			return "1"
+		}
+		return ""
 	}
 	return [][2]string{
 		{"op", s.Op}, {"step", number(s.Number)}, {"session", s.Session},
@@ -152,7 +155,7 @@ func (s step) fields() [][2]string {
 		{"first_timeout", number(s.FirstTimeout)}, {"digit_timeout", number(s.DigitTimeout)},
 		{"target", strconv.Itoa(s.Index)}, {"trunk", s.To.Trunk}, {"number", s.To.Number}, {"timeout", number(s.To.Timeout)},
 		{"caller_id", s.CallerID}, {"max_ms", number(s.MaximumSeconds * 1000)}, {"warn_ms", number(s.WarningSeconds * 1000)},
-		{"follow_on", followOn}, {"cause", number(s.Cause)},
+		{"movable", yes(s.Movable)}, {"follow_on", yes(s.FollowOn)}, {"cause", number(s.Cause)},
 		{"status", status}, // last: Asterisk cuts what is too long for it, and then nobody has said OK
 	}
 }

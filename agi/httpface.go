@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// httpServer is the face for CURL(): three paths, forms in, one form out. The status is 200 for everything that the dialplan shall read.
+// httpServer is the face for CURL(): four paths, forms in, one form out. The status is 200 for everything that the dialplan shall read.
 func (a *Agent) httpServer() *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /start", func(w http.ResponseWriter, r *http.Request) {
@@ -27,6 +27,20 @@ func (a *Agent) httpServer() *http.Server {
 			return
 		}
 		a.answer(w, a.next(r.Context(), q, got))
+	})
+	mux.HandleFunc("POST /answered", func(w http.ResponseWriter, r *http.Request) {
+		v, ok := readForm(w, r)
+		if !ok {
+			return
+		}
+		// Asterisk does not listen to what comes of it: the called party waits.
+		if err := a.answered(v); err != nil {
+			a.log.Debug("an answer is not noted", "call_id", clip(v.Get(formID)), "error", err)
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = io.WriteString(w, "status=FAILED")
+			return
+		}
+		_, _ = io.WriteString(w, "status=OK")
 	})
 	mux.HandleFunc("POST /end", func(w http.ResponseWriter, r *http.Request) {
 		v, ok := readForm(w, r)

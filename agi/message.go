@@ -40,6 +40,14 @@ type reply struct {
 	Session      string        `xmlrpc:"session"`
 	Instructions []instruction `xmlrpc:"instructions"`
 	State        string        `xmlrpc:"state"`
+	Extensions   []extension   `xmlrpc:"extensions"`
+}
+
+// extension is what an engine lets a conversation go on for: seconds in all.
+type extension struct {
+	CallID         string `xmlrpc:"call_id"`
+	MaximumSeconds int    `xmlrpc:"maximum_seconds"`
+	Final          bool   `xmlrpc:"final"` // there will be no more
 }
 
 // instruction is one instruction of rpc/api, as it came and as it is kept on disk.
@@ -56,6 +64,7 @@ type instruction struct {
 	CallerID       string   `xmlrpc:"caller_id" json:"caller_id,omitempty"`
 	MaximumSeconds int      `xmlrpc:"maximum_seconds" json:"maximum_seconds,omitempty"`
 	WarningSeconds int      `xmlrpc:"warning_seconds" json:"warning_seconds,omitempty"`
+	Extendable     bool     `xmlrpc:"extendable" json:"extendable,omitempty"`
 	FollowOn       bool     `xmlrpc:"follow_on" json:"follow_on,omitempty"`
 	Cause          int      `xmlrpc:"cause" json:"cause,omitempty"`
 }
@@ -97,7 +106,7 @@ func (in *instruction) own() instruction {
 			Terminator: in.Terminator, FirstTimeout: in.FirstTimeout, DigitTimeout: in.DigitTimeout}
 	case api.OpConnect:
 		return instruction{Op: in.Op, Targets: in.Targets, CallerID: in.CallerID, MaximumSeconds: in.MaximumSeconds,
-			WarningSeconds: in.WarningSeconds, FollowOn: in.FollowOn}
+			WarningSeconds: in.WarningSeconds, Extendable: in.Extendable, FollowOn: in.FollowOn}
 	}
 	return instruction{Op: in.Op}
 }

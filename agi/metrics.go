@@ -20,6 +20,11 @@ const (
 	fallbackInvalid  = "invalid"   // a value, of the call or of the reply, was not in the grammar
 	fallbackUnknown  = "unknown"   // a report for a call without a session
 
+	extendDone   = "done"   // Asterisk has it
+	extendFailed = "failed" // Asterisk did not take it, or there is no connection to it
+	extendUnable = "unable" // the conversation was connected with a limit that cannot be moved
+	extendStale  = "stale"  // the conversation is over
+
 	endSpooled        = "spooled"         // taken from the dialplan, on disk
 	endCollected      = "collected"       // taken from the inbox
 	endDelivered      = "delivered"       // an engine has it
@@ -39,6 +44,9 @@ type metrics struct {
 	ends       *prometheus.CounterVec
 	spoolDepth prometheus.Gauge
 	sessions   prometheus.Gauge
+	amiUp      prometheus.Gauge
+	extensions *prometheus.CounterVec
+	warnings   *prometheus.CounterVec
 }
 
 // newMetrics registers with reg. calls and spoolAge are read when scraped.
@@ -63,8 +71,14 @@ func newMetrics(reg prometheus.Registerer, calls, spoolAge func() float64) *metr
 			Name: "ringmaster_agent_spool_ends", Help: "Ends of calls that no engine has acknowledged."}),
 		sessions: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "ringmaster_agent_agi_sessions", Help: "FastAGI sessions open now."}),
+		amiUp: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "ringmaster_agent_ami_up", Help: "1 while the agent is logged in at Asterisk's manager interface, by which conversations are extended."}),
+		extensions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ringmaster_agent_extensions_total", Help: "Extensions of conversations that engines told, again with each heartbeat, by what came of them."}, []string{"outcome"}),
+		warnings: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ringmaster_agent_warnings_total", Help: "Callers of conversations that can be extended warned before the cut, by what came of it."}, []string{"outcome"}),
 	}
-	reg.MustRegister(m.asks, m.askSeconds, m.hedges, m.failovers, m.up, m.fallbacks, m.ends, m.spoolDepth, m.sessions,
+	reg.MustRegister(m.asks, m.askSeconds, m.hedges, m.failovers, m.up, m.fallbacks, m.ends, m.spoolDepth, m.sessions, m.amiUp, m.extensions, m.warnings,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "ringmaster_agent_calls", Help: "Live calls that the agent knows."}, calls),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -78,6 +92,12 @@ func newMetrics(reg prometheus.Registerer, calls, spoolAge func() float64) *metr
 	for _, r := range []string{fallbackNoEngine, fallbackFault, fallbackInvalid, fallbackUnknown} {
 		m.fallbacks.WithLabelValues(r)
 	}
+	for _, o := range []string{extendDone, extendFailed, extendUnable, extendStale} {
+		m.extensions.WithLabelValues(o)
+	}
+	for _, o := range []string{extendDone, extendFailed} {
+		m.warnings.WithLabelValues(o)
+	}
 	for _, e := range []string{endSpooled, endCollected, endDelivered, endWithoutSession, endRetried, endRejected} {
 		m.ends.WithLabelValues(e)
 	}
@@ -87,6 +107,14 @@ func newMetrics(reg prometheus.Registerer, calls, spoolAge func() float64) *metr
 func (m *metrics) asked(method, outcome string, took time.Duration) {
 	m.asks.WithLabelValues(method, outcome).Inc()
 	m.askSeconds.WithLabelValues(method).Observe(took.Seconds())
+}
+
+func (m *metrics) amiIs(up bool) {
+	value := 0.0
+	if up {
+		value = 1
+	}
+	m.amiUp.Set(value)
 }
 
 func (m *metrics) engineUp(name string, up bool) {

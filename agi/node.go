@@ -69,8 +69,10 @@ func (a *Agent) announce(ctx context.Context) {
 		if id != registered {
 			method = api.MethodNodeRegister
 		}
+		talks := a.talking(calls)
 		r, err := a.asker.ask(ctx, method, map[string]any{
 			api.Node: a.config.Node, api.BootID: id, api.Capacity: a.config.Capacity, api.Channels: len(calls), api.Calls: calls,
+			api.Talking: talkingMembers(talks, a.now()),
 		}, a.config.Heartbeat, 0)
 		if err != nil {
 			a.log.Warn("no engine takes the node's "+method, "error", err)
@@ -81,6 +83,10 @@ func (a *Agent) announce(ctx context.Context) {
 			registered = id
 			if out := r.State == stateOutOfService; a.outOfService.Swap(out) != out {
 				a.log.Info("the node's state changed", "state", r.State)
+			}
+			select {
+			case a.granted <- grants{r.Extensions, talks, calls}:
+			default: // Asterisk is slow; the engines tell it again
 			}
 		}
 		select {

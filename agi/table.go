@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -40,6 +41,8 @@ type call struct {
 	PickedUpAt   time.Time     `json:"picked_up_at,omitzero"` // the node answered the caller's leg itself
 	AnsweredAt   time.Time     `json:"answered_at,omitzero"`  // of the last answered connect that is over
 	Talk         time.Duration `json:"talk,omitempty"`        // likewise
+	Movable      bool          `json:"movable,omitempty"`     // the connect that runs now has a limit that can be moved
+	Conversation *conversation `json:"conversation,omitempty"`
 }
 
 // table holds the live calls, bounded, with a copy of each in a folder, so that an agent killed and started again goes on with them.
@@ -158,6 +161,13 @@ func (t *table) live(boot string, now time.Time) []string {
 	}
 	sort.Strings(ids)
 	return ids
+}
+
+// all lists the calls, in no order.
+func (t *table) all() []*call {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Collect(maps.Values(t.calls))
 }
 
 func (t *table) count() int {

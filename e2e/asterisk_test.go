@@ -79,6 +79,7 @@ func (s *stack) configureAsterisk(t testing.TB) {
 		"@SPOOL@": folder("spool"), "@RUN@": folder("run"), "@LOG@": folder("log"), "@CACHE@": folder("cache"),
 		"@NODE@": s.node, "@MAXCALLS@": "110", "@FACE@": "curl", "@FALLBACK_TRUNK@": trunkAnswers,
 		"@AGENT_HTTP@": fmt.Sprintf("%s:%d", s.nodeHost, httpPort), "@AGENT_AGI@": fmt.Sprintf("%s:%d", s.nodeHost, agiPort), "@AGENT_SPOOL@": s.spool(),
+		"@AMI_ADDRESS@": s.nodeHost, "@AMI_PORT@": fmt.Sprint(amiPort), "@AMI_USER@": "ringmaster", "@AMI_SECRET@": amiSecret,
 		"@ADDRESS@": s.nodeHost, "@SOFTSWITCH@": s.softswitchHost("CURL"),
 	}
 	files, err := filepath.Glob(filepath.Join(made.repository, "deploy/asterisk/*.conf"))
@@ -104,6 +105,21 @@ func (s *stack) configureAsterisk(t testing.TB) {
 		if err := os.WriteFile(filepath.Join(folder("etc"), name), []byte(filled), 0o644); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// replaceIn changes a line of a file that Asterisk reads.
+func (s *stack) replaceIn(t testing.TB, file, before, after string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err == nil && !strings.Contains(string(text), before) {
+		err = fmt.Errorf("%s has no %q", file, before)
+	}
+	if err == nil {
+		err = os.WriteFile(file, []byte(strings.Replace(string(text), before, after, 1)), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -145,12 +145,17 @@ func TestMoney(t *testing.T) {
 				from, e164 := s.callerNumber("")
 				number := fmt.Sprintf("77000%d", f)
 				account := s.card(t, number, "1")
+				ear, called := s.newEar(t, face), fmt.Sprintf("3012399%d", f)
 				// After the cut the caller is asked for another number, and has no money for it.
-				s.dial(t, face, dial{From: from, To: cardDear, Ends: endsCaller, Wait: 9 * time.Second, Digits: []string{number + "#", "2580#", "030123456#"}, Pause: balanceSaid}).over(t)
+				s.dial(t, face, dial{From: from, To: cardDear, Ends: endsCaller, Wait: 9 * time.Second, Digits: []string{number + "#", "2580#", "0" + called + "#"}, Pause: balanceSaid, Ear: ear}).over(t)
 				c := s.cdr(t, e164, 10*time.Second)
-				if len(c.Legs) != 1 || c.Legs[0].Number != "4930123456" {
-					t.Fatalf("%v", c)
+				rang := s.phones[trunkAnswers].callsTo(t, "49"+called)
+				if len(c.Legs) != 1 || c.Legs[0].Number != "49"+called || len(rang) != 1 {
+					t.Fatalf("%v, and %d calls at the called phone", c, len(rang))
 				}
+				answered, _ := rang[0].find("200 INVITE")
+				cut, _ := rang[0].find("BYE")
+				ear.warned(t, answered.at, cut.at, time.Second)
 				near(t, "the conversation", time.Duration(c.Legs[0].TalkMS)*time.Millisecond, 2*time.Second, talkTooLong)
 				if cents, flags := s.charged(t, c, account); cents != 100 || flags != "{}" { // half a euro a second
 					t.Errorf("%v cents, flags %s: %v", cents, flags, c)

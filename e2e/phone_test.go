@@ -120,6 +120,7 @@ type dial struct {
 	Digits   []string      // entries by DTMF
 	Pause    time.Duration // before each entry
 	Limit    time.Duration // the call must be over by then; default 30 s
+	Ear      *ear          // hears what the caller hears; nil: nobody does
 }
 
 // call is a caller's SIPp under way.
@@ -165,8 +166,13 @@ func (s *stack) dial(t testing.TB, face string, d dial) *call {
 	n := int(s.calls.Add(1))
 	name := fmt.Sprintf("caller-%02d-%s", n, strings.Trim(unsafeInName.ReplaceAllString(t.Name(), "-"), "-"))
 	scenario := filepath.Join(s.folder, name+".xml")
+	media := "[media_port]"
+	if d.Ear != nil {
+		media = strconv.Itoa(d.Ear.port)
+	}
 	writeScenario(t, scenario, "uac.xml", map[string]any{
-		"Ends": d.Ends, "Wait": d.Wait.Milliseconds(), "Digits": d.Digits, "Pause": d.Pause.Milliseconds(),
+		"Media": media,
+		"Ends":  d.Ends, "Wait": d.Wait.Milliseconds(), "Digits": d.Digits, "Pause": d.Pause.Milliseconds(),
 		"FinalCodes": []int{400, 403, 404, 410, 480, 484, 486, 487, 488, 500, 501, 502, 503, 504, 600},
 	})
 	p, messages := s.sipp(t, name, scenario, s.softswitchHost(face), 6000+n, 20000+4*n,

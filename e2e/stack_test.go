@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -41,6 +42,8 @@ type stack struct {
 	asterisk *process
 	phones   map[string]*phone
 
+	agentFlags []string // besides those of every agent
+
 	calls   atomic.Int32 // placed
 	callers atomic.Int32 // numbers given out
 }
@@ -51,6 +54,7 @@ const (
 	adminPort  = 4571
 	httpPort   = 4574 // the agent's face for CURL()
 	agiPort    = 4573 // the agent's FastAGI face
+	amiPort    = 5038 // Asterisk's manager interface
 	sipPort    = 5060
 )
 
@@ -103,10 +107,47 @@ func newEngineWith(t *testing.T, rows []string) *stack {
 func newStack(t *testing.T, services []service) *stack {
 	t.Helper()
 	s := newEngine(t, services)
+	s.startNode(t)
+	return s
+}
+
+// startNode starts an agent, an Asterisk and phones around the engine. agentFlags must be set by then.
+func (s *stack) startNode(t *testing.T) {
+	t.Helper()
 	s.startAgent(t)
 	s.startAsterisk(t)
 	s.startPhones(t)
-	return s
+	eventually(t, 10*time.Second, "the agent has Asterisk's manager interface", func() error {
+		if n := s.agentMetric(t, "ringmaster_agent_ami_up"); n != 1 {
+			return fmt.Errorf("ringmaster_agent_ami_up is %v", n)
+		}
+		return nil
+	})
+}
+
+// agentMetric reads a metric of the agent; -1: it does not answer, or has none of that name and those labels.
+func (s *stack) agentMetric(t testing.TB, name string) float64 {
+	t.Helper()
+	client := http.Client{Timeout: 2 * time.Second}
+	reply, err := client.Get("http://" + s.nodeHost + ":4575/metrics")
+	if err != nil {
+		return -1
+	}
+	defer reply.Body.Close()
+	text, err := io.ReadAll(reply.Body)
+	if err != nil {
+		return -1
+	}
+	for _, line := range strings.Split(string(text), "\n") {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			n, err := strconv.ParseFloat(value, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+	}
+	return -1
 }
 
 // close says where the logs are when something failed, and clears away otherwise.
@@ -248,11 +289,14 @@ func (s *stack) startAgent(t testing.TB) {
 // spawnAgent starts the agent and does not wait.
 func (s *stack) spawnAgent(t testing.TB) *process {
 	t.Helper()
-	return start(t, s.folder, "agent", []string{"RINGMASTER_AGI_SECRET=" + s.secret}, made.agent, "--node", s.node,
+	return start(t, s.folder, "agent", []string{"RINGMASTER_AGI_SECRET=" + s.secret, "RINGMASTER_AGI_AMI_SECRET=" + amiSecret}, made.agent, append(s.agentFlags, "--node", s.node,
+		"--ami-address", fmt.Sprintf("%s:%d", s.nodeHost, amiPort), "--ami-user", "ringmaster",
 		"--engine", s.engineURL(), "--engine", s.otherURL(), "--spool", s.spool(),
 		"--http-listen", fmt.Sprintf("%s:%d", s.nodeHost, httpPort), "--agi-listen", fmt.Sprintf("%s:%d", s.nodeHost, agiPort),
-		"--metrics-listen", s.nodeHost+":4575", "--asterisk-pid-file", filepath.Join(s.folder, "run/asterisk.pid"))
+		"--metrics-listen", s.nodeHost+":4575", "--asterisk-pid-file", filepath.Join(s.folder, "run/asterisk.pid"))...)
 }
+
+const amiSecret = "staple-of-the-e2e"
 
 // spool is the folder that the agent and Asterisk share.
 func (s *stack) spool() string { return filepath.Join(s.folder, "ringmaster") }

@@ -219,6 +219,9 @@ func names(calls []charging.LiveCall) (list []string) {
 		if one.Talk > 0 {
 			text += "+" + one.Talk.String()
 		}
+		if one.Final {
+			text += "!"
+		}
 		list = append(list, text)
 	}
 	return list

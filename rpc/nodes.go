@@ -64,7 +64,7 @@ var nodeMembers = []member{
 	nodeCapacity: {api.Capacity, intKind, false, "Channels that the node may carry; absent or 0: what the operators' table says."},
 	nodeChannels: {api.Channels, intKind, true, "Channels in use now."},
 	nodeCalls:    {api.Calls, arrayKind, false, "call_ids that are live on the node, at most 1024."},
-	nodeTalking:  {api.Talking, arrayKind, false, "Of those in which people talk, a struct {call_id, answered_at, talk_seconds}: when the conversation began, and how long it has lasted. With talk_seconds, which counts, the node's clock need not be right. What the call holds is extended by it, and if the node is lost it is charged up to the last heartbeat."},
+	nodeTalking:  {api.Talking, arrayKind, false, "Of those in which people talk, a struct {call_id, answered_at, talk_seconds, final}: when the conversation began, and how long it has lasted, which counts if it is there: then the node's clock need not be right. What the call holds is extended by it, unless final says that the node cannot; and if the node is lost, it is charged up to the last heartbeat. A conversation that is over is named, with final, until the next one is tried."},
 }
 
 // nodeReport is what a node says of itself.
@@ -128,6 +128,7 @@ func bindTalking(talking wire.Value, calls []charging.LiveCall) *wire.Fault {
 		at := -1
 		var since time.Time
 		var talk time.Duration
+		var final bool
 		for name, value := range v.Members() {
 			var fault *wire.Fault
 			switch string(name) {
@@ -139,6 +140,11 @@ func bindTalking(talking wire.Value, calls []charging.LiveCall) *wire.Fault {
 				if since, fault = instant(api.AnsweredAt, value); fault != nil {
 					return invalid("member talking[%d]: %s", n, fault.Message)
 				}
+			case api.Final:
+				if value.Kind() != wire.Boolean {
+					return invalid("member talking[%d]: final is %s, must be boolean", n, value.Kind())
+				}
+				final = value.Bool()
 			case api.TalkSeconds:
 				if kind := value.Kind(); kind != wire.Int && kind != wire.Double {
 					return invalid("member talking[%d]: talk_seconds is %s, must be double or int", n, kind)
@@ -149,7 +155,7 @@ func bindTalking(talking wire.Value, calls []charging.LiveCall) *wire.Fault {
 			}
 		}
 		if at >= 0 {
-			calls[at].AnsweredAt, calls[at].Talk = since, talk
+			calls[at].AnsweredAt, calls[at].Talk, calls[at].Final = since, talk, final
 		}
 		n++
 	}

@@ -87,7 +87,7 @@ func TestALostNodesConversationsAreCharged(t *testing.T) {
 	wellKept(t, dsn)
 }
 
-// TestAnExtensionDoesNotDependOnTheNodesClock: how long people have talked says when more is needed.
+// TestAnExtensionDoesNotDependOnTheNodesClock: how long people have talked says when more is needed. A node that could not use it gets none.
 func TestAnExtensionDoesNotDependOnTheNodesClock(t *testing.T) {
 	t.Parallel()
 	dsn := storetest.Database(t)
@@ -100,9 +100,10 @@ func TestAnExtensionDoesNotDependOnTheNodesClock(t *testing.T) {
 	for _, c := range []struct {
 		wrong  time.Duration
 		talked time.Duration
+		final  bool
 		want   int
-	}{{-3 * time.Hour, 400 * time.Second, 0}, {3 * time.Hour, 490 * time.Second, 1}} {
-		extensions, err := l.Heartbeat(within(t), "node1", "b", 1, []charging.LiveCall{{CallID: "long", AnsweredAt: time.Now().Add(c.wrong - c.talked), Talk: c.talked}})
+	}{{-3 * time.Hour, 400 * time.Second, false, 0}, {3 * time.Hour, 490 * time.Second, true, 0}, {3 * time.Hour, 490 * time.Second, false, 1}} {
+		extensions, err := l.Heartbeat(within(t), "node1", "b", 1, []charging.LiveCall{{CallID: "long", AnsweredAt: time.Now().Add(c.wrong - c.talked), Talk: c.talked, Final: c.final}})
 		if err != nil || len(extensions) != c.want {
 			t.Errorf("talked %v, by a clock that is %v off: %v, %v", c.talked, c.wrong, extensions, err)
 		}

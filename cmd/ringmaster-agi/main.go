@@ -49,6 +49,11 @@ type options struct {
 	Capacity        int           `default:"110" help:"Calls that this node may carry, as asterisk.conf's maxcalls."`
 	AsteriskPIDFile string        `name:"asterisk-pid-file" default:"/run/asterisk/asterisk.pid" type:"path" help:"Asterisk's pid file: a new one means that calls of the old Asterisk are gone. Empty: the agent's own start counts." placeholder:"FILE"`
 
+	AMIAddress    string `name:"ami-address" default:"127.0.0.1:5038" help:"Loopback address of Asterisk's manager interface, by which conversations are extended." placeholder:"ADDRESS"`
+	AMIUser       string `name:"ami-user" help:"User in manager.conf; absent: conversations end at what was granted first." placeholder:"NAME"`
+	AMISecret     string `name:"ami-secret" help:"Its secret. Better: --ami-secret-file, or the environment." placeholder:"SECRET"`
+	AMISecretFile string `name:"ami-secret-file" type:"path" help:"File that holds it." placeholder:"FILE"`
+
 	LogLevel  slog.Level `default:"info" help:"debug, info, warn or error."`
 	LogFormat string     `default:"text" enum:"text,json" help:"text or json."`
 
@@ -90,7 +95,11 @@ func run(ctx context.Context, o *options) error {
 		Log: log, Registry: registry,
 	}
 	var err error
-	if config.Secret, err = o.secret(); err != nil {
+	if config.Secret, err = secret("--secret", o.Secret, o.SecretFile); err != nil {
+		return err
+	}
+	config.AMI = agi.AMI{Address: o.AMIAddress, User: o.AMIUser}
+	if config.AMI.Secret, err = secret("--ami-secret", o.AMISecret, o.AMISecretFile); err != nil {
 		return err
 	}
 	if config.TLS, err = o.tls(); err != nil {
@@ -106,7 +115,7 @@ func run(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	stopMetrics, err := serveMetrics(o.MetricsListen, registry, log)
+	stopMetrics, err := serveMetrics(o.MetricsListen, registry, agent.Health, log)
 	if err != nil {
 		return err
 	}
@@ -118,22 +127,23 @@ func run(ctx context.Context, o *options) error {
 	return err
 }
 
-func (o *options) secret() (string, error) {
-	if o.SecretFile == "" {
-		return o.Secret, nil
+// secret is what a flag gives, or the file of its second form.
+func secret(flag, given, file string) (string, error) {
+	if file == "" {
+		return given, nil
 	}
-	if o.Secret != "" {
-		return "", errors.New("--secret and --secret-file: give one of them")
+	if given != "" {
+		return "", fmt.Errorf("%[1]s and %[1]s-file: give one of them", flag)
 	}
-	data, err := os.ReadFile(o.SecretFile)
+	data, err := os.ReadFile(file)
 	if err != nil {
-		return "", fmt.Errorf("couldn't read the node's secret: %w", err)
+		return "", fmt.Errorf("couldn't read the file of %s-file: %w", flag, err)
 	}
-	secret := strings.TrimSpace(string(data))
-	if secret == "" {
-		return "", fmt.Errorf("the secret file %s is empty", o.SecretFile)
+	text := strings.TrimSpace(string(data))
+	if text == "" {
+		return "", fmt.Errorf("the secret file %s is empty", file)
 	}
-	return secret, nil
+	return text, nil
 }
 
 func (o *options) tls() (*tls.Config, error) {
@@ -183,7 +193,8 @@ func check(ctx context.Context, c agi.Config) error {
 	return nil
 }
 
-func serveMetrics(address string, registry *prometheus.Registry, log *slog.Logger) (stop func(), err error) {
+// serveMetrics serves /metrics, and /healthz with a line for each of the agent's warnings.
+func serveMetrics(address string, registry *prometheus.Registry, warnings func() []string, log *slog.Logger) (stop func(), err error) {
 	if address == "" {
 		return func() {}, nil
 	}
@@ -193,7 +204,11 @@ func serveMetrics(address string, registry *prometheus.Registry, log *slog.Logge
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		for _, line := range append([]string{"ok"}, warnings()...) {
+			_, _ = fmt.Fprintln(w, line)
+		}
+	})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 2 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second}
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

@@ -37,7 +37,10 @@ func TestRefusals(t *testing.T) {
 	for want, arguments := range map[string][]string{
 		"nothing to say who it is with":   {},
 		"is empty":                        {"--secret-file", empty},
-		"couldn't read the node's secret": {"--secret-file", "/nonexistent"},
+		"couldn't read the file of --s":   {"--secret-file", "/nonexistent"},
+		"couldn't read the file of --ami": {"--secret", "x", "--ami-secret-file", "/nonexistent"},
+		`AMI address "192.0.2.1:5038" is`: {"--secret", "x", "--ami-user", "u", "--ami-secret", "y", "--ami-address", "192.0.2.1:5038"},
+		"the secret not empty":            {"--secret", "x", "--ami-user", "u"},
 		"give one of them":                {"--secret", "x", "--secret-file", empty},
 		"go together":                     {"--secret", "x", "--tls-cert", empty},
 		"couldn't load the client":        {"--tls-cert", empty, "--tls-key", empty},
@@ -111,10 +114,19 @@ func TestServesAndStops(t *testing.T) {
 		resp.Body.Close()
 		body = string(data)
 	}
-	for _, want := range []string{`ringmaster_agent_ask_seconds_bucket{method="call.start",le="0.025"} 0`, "ringmaster_agent_spool_ends 0", `ringmaster_agent_fallbacks_total{reason="no_engine"} 0`, "ringmaster_agent_agi_sessions 0"} {
+	for _, want := range []string{`ringmaster_agent_ask_seconds_bucket{method="call.start",le="0.025"} 0`, "ringmaster_agent_spool_ends 0", `ringmaster_agent_fallbacks_total{reason="no_engine"} 0`, "ringmaster_agent_agi_sessions 0", "ringmaster_agent_ami_up 0", `ringmaster_agent_extensions_total{outcome="done"} 0`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in the metrics", want)
 		}
+	}
+	resp, err := http.Get("http://" + metrics + "/healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	health, _ := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if got := string(health); got != "ok\nconversations are not extended: no AMI user is given\n" {
+		t.Errorf("health: %q", got)
 	}
 	problems, err := promlint.New(strings.NewReader(body)).Lint()
 	if err != nil || len(problems) > 0 {

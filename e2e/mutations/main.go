@@ -39,6 +39,8 @@ var mutations = []mutation{
 	{"a late real end is corrected each time it is told", "store/ledger/settle.go", "reference text) JOIN stored USING (call_id, node)\n\tGROUP BY account, kind, call_id, node, charge HAVING sum(amount) <> 0\n\tRETURNING account, amount\n)\nUPDATE", "reference text)\n\tGROUP BY account, kind, call_id, node, charge HAVING sum(amount) <> 0\n\tRETURNING account, amount\n)\nUPDATE", "TestALostNode"},
 	{"wrong PINs are not counted", "store/ledger/decide.go", "s.tries[key] >= budget", "false && s.tries[key] >= budget", "TestPINs"},
 	{"a lost node's calls are closed just after an outage", "store/ledger/reap.go", "\tif !steady {\n\t\treturn nil\n\t}\n", "", "TestALostNode"},
+	{"a lost node's conversation costs more than was granted", "store/ledger/settle.go", "talk = min(last, 1000*all[len(all)-1].granted)", "talk = last", "TestALostNodes"},
+	{"the clock of a lost node says what its conversations cost", "store/ledger/nodes.go", "min(CASE WHEN t.talk_ms > 0 THEN now() - t.talk_ms * interval '1 millisecond' ELSE t.answered_at END)", "min(t.answered_at)", "TestALostNodes"},
 }
 
 func main() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -28,6 +29,7 @@ type talking struct {
 	CallID     string  `json:"call_id"`
 	AnsweredAt *string `json:"answered_at"`
 	TalkMS     int64   `json:"talk_ms"` // 0: not said
+	Final      bool    `json:"-"`       // no more is to be held for it
 }
 
 // Register notes that a node has started: its boot id, new at each start, the channels it may carry, those in use and the ids
@@ -43,7 +45,7 @@ func newNodeReport(node, bootID string, capacity *int, channels int, calls []cha
 		if !one.Talking() {
 			continue
 		}
-		t := talking{CallID: one.CallID, TalkMS: one.Talk.Milliseconds()}
+		t := talking{CallID: one.CallID, TalkMS: one.Talk.Milliseconds(), Final: one.Final}
 		if !one.AnsweredAt.IsZero() {
 			at := instant(one.AnsweredAt)
 			t.AnsweredAt = &at
@@ -59,10 +61,11 @@ func (l *Ledger) Heartbeat(ctx context.Context, node, bootID string, channels in
 	if err := l.report(ctx, r); err != nil {
 		return nil, err
 	}
-	if len(r.Talking) == 0 {
+	running := slices.DeleteFunc(r.Talking, func(t talking) bool { return t.Final })
+	if len(running) == 0 {
 		return nil, nil
 	}
-	return l.extend(ctx, node, r.Talking)
+	return l.extend(ctx, node, running)
 }
 
 func (l *Ledger) report(ctx context.Context, r nodeReport) error {

@@ -1,4 +1,4 @@
-package agi
+package asterisk
 
 import (
 	"bufio"
@@ -20,26 +20,33 @@ const (
 	maxLine        = 16 << 10 // bytes of a line from Asterisk
 	maxEnvironment = 128      // lines
 	maxCommand     = 2000     // bytes; Asterisk reads 2048
+
+	commandTimeout = 5 * time.Second // of a command that Asterisk answers at once
+	// dialogueTimeout is of a subroutine that plays or collects: long enough for any announcement, and an end to it all the same.
+	dialogueTimeout = time.Hour
 )
 
+// Errors of both protocols, to be looked for with errors.Is.
 var (
-	errHungUp   = errors.New("the channel has hung up")
-	errProtocol = errors.New("not the AGI protocol")
+	ErrHungUp   = errors.New("the channel has hung up")
+	ErrProtocol = errors.New("not the protocol")
+	ErrGrammar  = errors.New("not in the grammar") // a value that must not be sent
 )
 
-// channel is one FastAGI connection. It is used by one goroutine.
-type channel struct {
+// Channel is one FastAGI connection: a visit of a channel of Asterisk. It is used by one goroutine.
+type Channel struct {
 	conn   net.Conn
 	reader *bufio.Reader
 	hungUp bool // a HANGUP line has come
 }
 
-func newChannel(conn net.Conn) *channel {
-	return &channel{conn: conn, reader: bufio.NewReaderSize(conn, maxLine)}
+// NewChannel takes over a connection that Asterisk has made. It does not close it.
+func NewChannel(conn net.Conn) *Channel {
+	return &Channel{conn: conn, reader: bufio.NewReaderSize(conn, maxLine)}
 }
 
-// begin reads the environment: the script's name and its first argument.
-func (c *channel) begin() (script, argument string, err error) {
+// Begin reads the environment: the script's name and its first argument.
+func (c *Channel) Begin() (script, argument string, err error) {
 	_ = c.conn.SetDeadline(time.Now().Add(commandTimeout))
 	for range maxEnvironment {
 		line, err := c.line()
@@ -54,7 +61,7 @@ func (c *channel) begin() (script, argument string, err error) {
 			name, found = strings.CutSuffix(line, ":")
 		}
 		if !found || !strings.HasPrefix(name, "agi_") {
-			return "", "", fmt.Errorf("environment line %q: %w", clip(line), errProtocol)
+			return "", "", fmt.Errorf("environment line %.48q: %w", line, ErrProtocol)
 		}
 		switch name {
 		case "agi_network_script":
@@ -65,35 +72,35 @@ func (c *channel) begin() (script, argument string, err error) {
 			argument = value // the last: Asterisk's, behind all that a caller can write
 		}
 	}
-	return "", "", fmt.Errorf("environment over %d lines: %w", maxEnvironment, errProtocol)
+	return "", "", fmt.Errorf("environment over %d lines: %w", maxEnvironment, ErrProtocol)
 }
 
-// prove makes sure that replies are replies: that the environment had ended where it seemed to, and nothing that a caller wrote (a name with line breaks in
+// Prove makes sure that replies are replies: that the environment had ended where it seemed to, and nothing that a caller wrote (a name with line breaks in
 // it) passes for Asterisk's words. Nobody could have written a number before it was drawn.
-func (c *channel) prove() error {
+func (c *Channel) Prove() error {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
 	nonce := hex.EncodeToString(b[:])
-	if err := c.set("RINGMASTER_NONCE", nonce); err != nil {
+	if err := c.Set("RINGMASTER_NONCE", nonce); err != nil {
 		return err
 	}
-	got, err := c.get("RINGMASTER_NONCE")
+	got, err := c.Get("RINGMASTER_NONCE")
 	if err == nil && got != nonce {
-		err = fmt.Errorf("a reply that is none: %w", errProtocol)
+		err = fmt.Errorf("a reply that is none: %w", ErrProtocol)
 	}
 	return err
 }
 
 // line reads one line without its end.
-func (c *channel) line() (string, error) {
+func (c *Channel) line() (string, error) {
 	data, err := c.reader.ReadSlice('\n')
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
-		return "", fmt.Errorf("line over %d bytes: %w", maxLine, errProtocol)
+		return "", fmt.Errorf("line over %d bytes: %w", maxLine, ErrProtocol)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return "", fmt.Errorf("Asterisk does not answer: %w", err)
 	case err != nil:
-		return "", fmt.Errorf("%w: %w", errHungUp, err) // with AGIEXITONHANGUP, Asterisk closes when the caller goes
+		return "", fmt.Errorf("%w: %w", ErrHungUp, err) // with AGIEXITONHANGUP, Asterisk closes when the caller goes
 	}
 	return strings.TrimRight(string(data), "\r\n"), nil
 }
@@ -108,11 +115,11 @@ type agiReply struct {
 var replyGrammar = regexp.MustCompile(`^(\d{3}) result=(-?[0-9*#A-D]*)(?: \((.*)\))?(?: [A-Za-z].*)?$`)
 
 // command sends one command and reads its reply.
-func (c *channel) command(wait time.Duration, words ...string) (agiReply, error) {
+func (c *Channel) command(wait time.Duration, words ...string) (agiReply, error) {
 	var b strings.Builder
 	for i, w := range words {
 		if strings.ContainsAny(w, "\r\n\x00\"\\") {
-			return agiReply{}, fmt.Errorf("argument %q of %s: %w", clip(w), words[0], errGrammar)
+			return agiReply{}, fmt.Errorf("argument %.48q of %s: %w", w, words[0], ErrGrammar)
 		}
 		if i > 0 {
 			b.WriteByte(' ')
@@ -123,12 +130,12 @@ func (c *channel) command(wait time.Duration, words ...string) (agiReply, error)
 		b.WriteString(w)
 	}
 	if b.Len() > maxCommand {
-		return agiReply{}, fmt.Errorf("command %s of %d bytes, at most %d: %w", words[0], b.Len(), maxCommand, errGrammar)
+		return agiReply{}, fmt.Errorf("command %s of %d bytes, at most %d: %w", words[0], b.Len(), maxCommand, ErrGrammar)
 	}
 	b.WriteByte('\n')
 	_ = c.conn.SetDeadline(time.Now().Add(wait))
 	if _, err := io.WriteString(c.conn, b.String()); err != nil {
-		return agiReply{}, fmt.Errorf("%w: %w", errHungUp, err)
+		return agiReply{}, fmt.Errorf("%w: %w", ErrHungUp, err)
 	}
 	for {
 		line, err := c.line()
@@ -148,40 +155,40 @@ func (c *channel) command(wait time.Duration, words ...string) (agiReply, error)
 					return agiReply{}, err
 				}
 			}
-			return agiReply{}, fmt.Errorf("Asterisk does not understand %s: %w", words[0], errProtocol)
+			return agiReply{}, fmt.Errorf("Asterisk does not understand %s: %w", words[0], ErrProtocol)
 		}
 		if strings.HasPrefix(line, "511 ") {
-			return agiReply{}, errHungUp // not permitted on a dead channel
+			return agiReply{}, ErrHungUp // not permitted on a dead channel
 		}
 		m := replyGrammar.FindStringSubmatch(line)
 		if m == nil || m[1] != "200" {
-			return agiReply{}, fmt.Errorf("reply %q to %s: %w", clip(line), words[0], errProtocol)
+			return agiReply{}, fmt.Errorf("reply %.48q to %s: %w", line, words[0], ErrProtocol)
 		}
 		if c.hungUp {
-			return agiReply{}, errHungUp
+			return agiReply{}, ErrHungUp
 		}
 		return agiReply{m[1], m[2], m[3]}, nil
 	}
 }
 
-// set sets a channel variable, or a function such as TIMEOUT(absolute).
-func (c *channel) set(name, value string) error {
+// Set sets a channel variable, or a function such as TIMEOUT(absolute).
+func (c *Channel) Set(name, value string) error {
 	_, err := c.command(commandTimeout, "SET", "VARIABLE", name, value)
 	return err
 }
 
-// get reads a channel variable; one that is not set is empty.
-func (c *channel) get(name string) (string, error) {
+// Get reads a channel variable; one that is not set is empty.
+func (c *Channel) Get(name string) (string, error) {
 	r, err := c.command(commandTimeout, "GET", "VARIABLE", name)
 	return r.text, err
 }
 
-// gosub runs a subroutine of the dialplan up to its Return().
-func (c *channel) gosub(context, extension string) error {
+// Gosub runs a subroutine of the dialplan up to its Return().
+func (c *Channel) Gosub(context, extension string) error {
 	r, err := c.command(dialogueTimeout, "GOSUB", context, extension, "1")
 	if err == nil && r.result != "0" {
 		// It ended without Return(): the channel has hung up, or the dialplan is another one.
-		err = errHungUp
+		err = ErrHungUp
 	}
 	return err
 }
