@@ -42,13 +42,9 @@ func (s *Store) ExportCDRs(ctx context.Context, after string, from, until time.T
 	cursor = after
 	columns := len(CDRColumns())
 	for {
-		transaction, node, callID := "0", "", ""
-		if cursor != "" {
-			parts := strings.SplitN(cursor, "/", 3)
-			if len(parts) < 3 || strings.Trim(parts[0], "0123456789") != "" || parts[0] == "" || len(parts[0]) > 19 {
-				return cursor, fmt.Errorf("%q: %w", cursor, ErrCursor)
-			}
-			transaction, node, callID = parts[0], parts[1], parts[2]
+		transaction, node, callID, err := parseCursor(cursor)
+		if err != nil {
+			return cursor, err
 		}
 		rows, err := s.pool.Query(ctx, exportSQL, transaction, node, callID, from, until, exportPage)
 		if err != nil {
@@ -78,4 +74,16 @@ func (s *Store) ExportCDRs(ctx context.Context, after string, from, until time.T
 			return cursor, nil
 		}
 	}
+}
+
+// parseCursor takes a cursor apart. The empty one stands before all records.
+func parseCursor(cursor string) (transaction, node, callID string, err error) {
+	if cursor == "" {
+		return "0", "", "", nil
+	}
+	parts := strings.SplitN(cursor, "/", 3)
+	if len(parts) < 3 || strings.Trim(parts[0], "0123456789") != "" || parts[0] == "" || len(parts[0]) > 19 {
+		return "", "", "", fmt.Errorf("%q: %w", cursor, ErrCursor)
+	}
+	return parts[0], parts[1], parts[2], nil
 }

@@ -134,7 +134,7 @@ const (
 	forgottenSQL = `INSERT INTO live_call (call_id, node, started_at, seen_at)
 		SELECT c.call_id, s.node, s.registered_at, s.last_seen
 		FROM jsonb_to_recordset($1::jsonb) AS g (node text, boot_id text, calls jsonb) JOIN node_status s USING (node), unnest(s.calls) AS c (call_id)
-		WHERE s.boot_id <> g.boot_id AND NOT g.calls ? c.call_id AND NOT EXISTS (SELECT FROM cdr d WHERE d.call_id = c.call_id AND d.node = s.node)
+		WHERE s.boot_id <> g.boot_id AND NOT g.calls ? c.call_id AND NOT EXISTS (SELECT FROM cdr_key d WHERE d.call_id = c.call_id AND d.node = s.node)
 		ORDER BY 1, 2 ON CONFLICT DO NOTHING`
 	seenSQL = `WITH given AS (SELECT g.node, c.call_id, min(t.answered_at) AS answered_at
 			FROM jsonb_to_recordset($1::jsonb) AS g (node text, calls jsonb, talking jsonb) CROSS JOIN LATERAL jsonb_array_elements_text(g.calls) AS c (call_id)
