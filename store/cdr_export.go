@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -86,4 +87,25 @@ func parseCursor(cursor string) (transaction, node, callID string, err error) {
 		return "", "", "", fmt.Errorf("%q: %w", cursor, ErrCursor)
 	}
 	return parts[0], parts[1], parts[2], nil
+}
+
+// AppendCDR appends a record that ExportCDRs gave as a JSON object, its members in the order of CDRColumns: null for NULL, numbers as numbers, legs, charges and flags as they are.
+func AppendCDR(line []byte, record []*string) ([]byte, error) {
+	for i, column := range CDRColumns() {
+		text := []byte("null")
+		if value := record[i]; value != nil {
+			switch column {
+			case "revision", "talk_ms", "cause", "legs", "charges", "flags": // as Postgres writes them, they are JSON
+				text = []byte(*value)
+			default:
+				var err error
+				if text, err = json.Marshal(*value); err != nil {
+					return line, fmt.Errorf("couldn't write column %s as JSON: %w", column, err)
+				}
+			}
+		}
+		line = append(line, "{,"[min(i, 1)])
+		line = append(fmt.Appendf(line, "%q:", column), text...)
+	}
+	return append(line, '}'), nil
 }

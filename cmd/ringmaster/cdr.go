@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -63,11 +62,16 @@ func (c *cdrExportCommand) Run(ctx context.Context, t terminal) error {
 		fmt.Fprintln(t.err, "ringmaster: "+toldDropped(dropped))
 	}
 	buffer := bufio.NewWriter(t.out)
-	write := writeJSON(buffer)
-	if !c.JSON {
-		if write, err = writeCSV(buffer, c.After == ""); err != nil {
-			return err
+	write, err := writeCSV(buffer, c.After == "" && !c.JSON)
+	if c.JSON {
+		write = func(record []*string) error {
+			line, err := store.AppendCDR(buffer.AvailableBuffer(), record)
+			_, failed := buffer.Write(append(line, '\n'))
+			return errors.Join(err, failed)
 		}
+	}
+	if err != nil {
+		return err
 	}
 	for cursor := c.After; ; {
 		cursor, err = s.ExportCDRs(ctx, cursor, c.From, until, write)
@@ -122,32 +126,4 @@ func writeCSV(to io.Writer, header bool) (write func(record []*string) error, er
 		}
 		return line(fields)
 	}, nil
-}
-
-// writeJSON returns what writes a record as an object in a line, its members in the order of the columns.
-func writeJSON(to io.Writer) (write func(record []*string) error) {
-	columns := store.CDRColumns()
-	return func(record []*string) error {
-		line := []byte("{")
-		for i, value := range record {
-			text := []byte("null")
-			if value != nil {
-				switch columns[i] {
-				case "revision", "talk_ms", "cause", "legs", "charges", "flags": // as Postgres writes them, they are JSON
-					text = []byte(*value)
-				default:
-					var err error
-					if text, err = json.Marshal(*value); err != nil {
-						return err
-					}
-				}
-			}
-			if i > 0 {
-				line = append(line, ',')
-			}
-			line = append(fmt.Appendf(line, "%q:", columns[i]), text...)
-		}
-		_, err := to.Write(append(line, '}', '\n'))
-		return err
-	}
 }
