@@ -470,3 +470,33 @@ func TestMigrationKeepsEveryRecord(t *testing.T) {
 		t.Errorf("%d records", n)
 	}
 }
+
+// TestTheReaperLooksCallsUp: with many keys of CDRs, and calls that live, it never reads all keys.
+func TestTheReaperLooksCallsUp(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	accounts(t, dsn, map[string]string{"anna": "100000"})
+	mustExec(t, dsn, `INSERT INTO cdr_key SELECT 'call-' || i, 'node1', now(), false FROM generate_series(1, 20000) AS i;
+		INSERT INTO node_status (node, boot_id, state, capacity, calls, registered_at, last_seen) SELECT 'node1', 'b', 'in_service', 1, array_agg('live-' || i), now() - interval '1 day', now() FROM generate_series(1, 3000) AS i;
+		INSERT INTO live_call (call_id, node, started_at) SELECT 'live-' || i, 'node1', now() FROM generate_series(1, 3000) AS i;
+		INSERT INTO reservation (call_id, node, charge, payer, account, state, amount, seconds, expires_at, terms, body) SELECT 'live-' || i, 'node1', 1, 1, 'anna', 'pending', 0.6, 60, now() + interval '1 hour', '{}', 7 FROM generate_series(1, 3000) AS i;
+		INSERT INTO call_limit (call_limit, maximum_calls) VALUES ('many', 5000);
+		INSERT INTO limit_place (call_limit, key, call_id, node, expires_at) SELECT 'many', 'k', 'live-' || i, 'node1', now() + interval '1 hour' FROM generate_series(1, 3000) AS i;
+		ANALYZE`)
+	s, err := store.Open(t.Context(), store.Config{DSN: dsn, Engine: "reaper"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := s.NewLedger()
+	const scans = "SELECT coalesce(%s, 0)::int FROM pg_stat_user_tables WHERE relname = 'cdr_key'"
+	before, looked := ask[int](t, dsn, fmt.Sprintf(scans, "seq_scan")), ask[int](t, dsn, fmt.Sprintf(scans, "idx_scan"))
+	if err := l.Reap(within(t), true); err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	s.Close()
+	await(t, func() bool { return ask[int](t, dsn, fmt.Sprintf(scans, "idx_scan")) >= looked+3000 })
+	if n := ask[int](t, dsn, fmt.Sprintf(scans, "seq_scan")) - before; n != 0 {
+		t.Errorf("all keys were read %d times", n)
+	}
+}

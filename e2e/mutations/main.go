@@ -44,6 +44,7 @@ var mutations = []mutation{
 	{"what a CDR had charged that retention drops is forgotten", "migrations/0022_cdr_days.sql", "SELECT x.account, sum(x.amount), ", "SELECT x.account, 0 * sum(x.amount), ", "TestRetention"},
 	{"retention forgets the key with its CDR", "migrations/0022_cdr_days.sql", "r.keep_days - 30)", "r.keep_days)", "TestRetention"},
 	{"retention drops a CDR of whose call money is held", "migrations/0022_cdr_days.sql", "CONTINUE WHEN EXISTS (SELECT FROM reservation r", "CONTINUE WHEN false AND EXISTS (SELECT FROM reservation r", "TestRetention"},
+	{"the reaper reads all keys", "store/ledger/reap.go", "+joinsSQL, reaperLock, \"off\")", "+joinsSQL, reaperLock, \"on\")", "TestTheReaperLooksCallsUp"},
 	{"the reaper looks into every day", "store/ledger/reap.go", "DELETE FROM live_call l USING cdr_key c", "DELETE FROM live_call l USING cdr c", "TestACallLooksAtNoOtherDay"},
 }
 

@@ -52,6 +52,9 @@ func (l *Ledger) reap(ctx context.Context) {
 // reaperLock is the advisory lock of whoever reaps.
 const reaperLock = 4712
 
+// joinsSQL says of this session whether it may read whole tables to join them. For thousands of live calls the planner would rather read all keys of CDRs, every two seconds, than look each up.
+const joinsSQL = "set_config('enable_seqscan', $2, false), set_config('enable_hashjoin', $2, false), set_config('enable_mergejoin', $2, false)"
+
 // lostCall is a call that is to be closed.
 type lostCall struct {
 	call.CDR
@@ -93,8 +96,11 @@ func (l *Ledger) Reap(ctx context.Context, steady bool) error {
 		// A Postgres that freezes here keeps nobody: the connection is closed, and the lock with it.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeFirst)
 		defer cancel()
-		_, _ = conn.Exec(ctx, "SELECT pg_advisory_unlock($1)", reaperLock)
+		_, _ = conn.Exec(ctx, "SELECT pg_advisory_unlock($1), "+joinsSQL, reaperLock, "on")
 	}()
+	if _, err := conn.Exec(ctx, "SELECT $1::bigint, "+joinsSQL, reaperLock, "off"); err != nil {
+		return fmt.Errorf("couldn't look for lost calls: %w", err)
+	}
 	if _, err := conn.Exec(ctx, "UPDATE node_status SET state = 'suspect' WHERE state <> 'suspect' AND last_seen < now() - $1::interval", suspectAfter); err != nil {
 		return fmt.Errorf("couldn't mark suspect nodes: %w", err)
 	}
