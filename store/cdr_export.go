@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -42,13 +43,9 @@ func (s *Store) ExportCDRs(ctx context.Context, after string, from, until time.T
 	cursor = after
 	columns := len(CDRColumns())
 	for {
-		transaction, node, callID := "0", "", ""
-		if cursor != "" {
-			parts := strings.SplitN(cursor, "/", 3)
-			if len(parts) < 3 || strings.Trim(parts[0], "0123456789") != "" || parts[0] == "" || len(parts[0]) > 19 {
-				return cursor, fmt.Errorf("%q: %w", cursor, ErrCursor)
-			}
-			transaction, node, callID = parts[0], parts[1], parts[2]
+		transaction, node, callID, err := parseCursor(cursor)
+		if err != nil {
+			return cursor, err
 		}
 		rows, err := s.pool.Query(ctx, exportSQL, transaction, node, callID, from, until, exportPage)
 		if err != nil {
@@ -78,4 +75,37 @@ func (s *Store) ExportCDRs(ctx context.Context, after string, from, until time.T
 			return cursor, nil
 		}
 	}
+}
+
+// parseCursor takes a cursor apart. The empty one stands before all records.
+func parseCursor(cursor string) (transaction, node, callID string, err error) {
+	if cursor == "" {
+		return "0", "", "", nil
+	}
+	parts := strings.SplitN(cursor, "/", 3)
+	if len(parts) < 3 || strings.Trim(parts[0], "0123456789") != "" || parts[0] == "" || len(parts[0]) > 19 {
+		return "", "", "", fmt.Errorf("%q: %w", cursor, ErrCursor)
+	}
+	return parts[0], parts[1], parts[2], nil
+}
+
+// AppendCDR appends a record that ExportCDRs gave as a JSON object, its members in the order of CDRColumns: null for NULL, numbers as numbers, legs, charges and flags as they are.
+func AppendCDR(line []byte, record []*string) ([]byte, error) {
+	for i, column := range CDRColumns() {
+		text := []byte("null")
+		if value := record[i]; value != nil {
+			switch column {
+			case "revision", "talk_ms", "cause", "legs", "charges", "flags": // as Postgres writes them, they are JSON
+				text = []byte(*value)
+			default:
+				var err error
+				if text, err = json.Marshal(*value); err != nil {
+					return line, fmt.Errorf("couldn't write column %s as JSON: %w", column, err)
+				}
+			}
+		}
+		line = append(line, "{,"[min(i, 1)])
+		line = append(fmt.Appendf(line, "%q:", column), text...)
+	}
+	return append(line, '}'), nil
 }

@@ -24,9 +24,9 @@ func OperatorTables() []string {
 	return names
 }
 
-// accountTables are the operators' tables that no snapshot holds: engines ask for them when a call needs them (package ledger).
+// accountTables are the operators' tables that no snapshot holds: engines ask Postgres for them when they need them (package ledger; of call records, cdr_retention).
 func accountTables() []string {
-	return []string{"account", "account_number", "account_country", "card", "secret_budget"}
+	return []string{"account", "account_number", "account_country", "card", "secret_budget", "cdr_retention"}
 }
 
 // draftGuard is the constraint that no draft can be committed by.

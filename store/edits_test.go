@@ -68,6 +68,8 @@ var goodEdits = []kindOfEdit{
 	good("time zone changed", func(r *rand.Rand) string {
 		return "UPDATE calendar SET time_zone = '" + one(r, "Europe/Berlin", "UTC", "Asia/Tokyo") + "' WHERE calendar = 'office_hours'"
 	}),
+	good("CDRs kept for a year", sql("UPDATE cdr_retention SET keep_days = 366")),
+	good("CDRs kept for ever", sql("UPDATE cdr_retention SET keep_days = NULL")),
 	good("calendar added", sql("INSERT INTO calendar VALUES ('moon_hours', 'Pacific/Apia') ON CONFLICT DO NOTHING")),
 	good("holiday added", func(r *rand.Rand) string {
 		return fmt.Sprintf("INSERT INTO calendar_holiday VALUES ('%s', '2026-03-%02d', 'new') ON CONFLICT DO NOTHING", one(r, "office_hours", "always"), 1+r.IntN(3))

@@ -34,21 +34,23 @@ func TestRolesMayNotDoWhatOthersDo(t *testing.T) {
 		"DELETE FROM config_history", "UPDATE config_history SET changed_by = 'x'", "DELETE FROM config_change", "INSERT INTO config_change VALUES (1, '*', '', '')",
 		"DELETE FROM audit_entry", "INSERT INTO audit_entry (edit, table_name, operation) VALUES (1, 'x', 'INSERT')", "INSERT INTO migration VALUES (9999, 'x', '', now(), 'x')",
 		"SELECT hold_mass_change('a', 'b', 'c')", "DELETE FROM config_edit", "CREATE ROLE mine", "SET ROLE postgres; DROP ROLE ringmaster_viewer",
+		"DELETE FROM cdr_key", "TRUNCATE cdr_key", "DROP TABLE cdr_default", "DELETE FROM cdr_default", "SELECT add_cdr_day('2030-01-01')", "DELETE FROM cdr_dropped_day", "UPDATE cdr_dropped_charge SET amount = 0",
+		"UPDATE cdr_retention_since SET changed_at = '2020-01-01'",
 	}
 	editing := []string{
 		"INSERT INTO trunk VALUES ('x')", "UPDATE service SET active = false", "DELETE FROM service_number", "TRUNCATE service_number", "SELECT rotate_session_key()",
-		"SELECT set_node_secret('n1', 'a long enough secret')", "INSERT INTO session_key (secret) VALUES (decode(repeat('00', 32), 'hex'))",
+		"SELECT set_node_secret('n1', 'a long enough secret')", "INSERT INTO session_key (secret) VALUES (decode(repeat('00', 32), 'hex'))", "UPDATE cdr_retention SET keep_days = 35",
 	}
 	writing := []string{
 		"INSERT INTO cdr (call_id, node, outcome, started_at, ended_at) VALUES ('c', 'n', 'busy', now(), now())", "INSERT INTO call_record VALUES ('c', 'n', 0, now(), 'k', 't')",
 		"UPDATE node_status SET channels = 0", "DELETE FROM node_status", "DELETE FROM engine_status", "INSERT INTO config_problem VALUES ('a', 'b', 'c')", "UPDATE config_check SET revision = 0",
-		"SELECT prune_config_change(0)",
+		"SELECT prune_config_change(0)", "SELECT make_cdr_days()", "SELECT forget_cdr_keys()", "INSERT INTO cdr_key VALUES ('c', 'n', now(), false)",
 	}
 	secret := []string{"SELECT secret FROM session_key", "SELECT * FROM session_key", "SELECT secret_sha256 FROM node", "SELECT to_jsonb(n) FROM node n"}
 	for role, lists := range map[string][][]string{
 		"engine":   {every, editing, {"DELETE FROM node_status", "UPDATE call_record SET text = ''"}},
 		"operator": {every, writing, secret},
-		"viewer":   {every, editing, writing, secret, {"DELETE FROM audit_log"}},
+		"viewer":   {every, editing, writing, secret, {"DELETE FROM audit_log", "SELECT drop_cdr_days()"}},
 	} {
 		address := as(t, dsn, role)
 		for _, list := range lists {
@@ -83,6 +85,9 @@ func TestRolesMayDoTheirWork(t *testing.T) {
 		UPDATE step SET parameters = '{"condition": "open("}' WHERE script = 'freephone' AND step = 'hours'`)
 	live(t, f, dsn)
 	await(t, func() bool { return ask[int](t, operator, "SELECT count(*) FROM config_problem") > 0 })
+	if err := engine.KeepCDRDaysOnce(t.Context()); err != nil {
+		t.Error(err)
+	}
 	l := engine.NewLedger()
 	t.Cleanup(l.Close)
 	if _, err := l.End(within(t), finished("c1")); err != nil {

@@ -94,6 +94,7 @@ func settings(c *pgx.ConnConfig, application string) {
 	// An acknowledged end of a call is on disk, whatever the server's default.
 	c.RuntimeParams["synchronous_commit"] = "on"
 	c.RuntimeParams["lock_timeout"] = "5s"
+	c.RuntimeParams["jit"] = "off" // it compiles for each partition of cdr, which takes a hundred times as long as to read it
 	c.RuntimeParams["idle_in_transaction_session_timeout"] = "10s"
 }
 

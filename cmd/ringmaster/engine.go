@@ -125,6 +125,11 @@ func serveEngine(ctx context.Context, log *slog.Logger, dsn string, f *engineFla
 			failed <- err
 		}
 	}()
+	daysDone := make(chan struct{})
+	go func() {
+		defer close(daysDone)
+		database.KeepCDRDays(feedContext)
+	}()
 	for _, service := range []*endpoint.Service{calls, admin} {
 		go func() {
 			if err := service.Serve(); err != nil {
@@ -149,6 +154,7 @@ func serveEngine(ctx context.Context, log *slog.Logger, dsn string, f *engineFla
 	err = errors.Join(err, admin.Shutdown(drain))
 	stopFeed()
 	<-feedDone
+	<-daysDone
 	return err
 }
 

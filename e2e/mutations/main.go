@@ -41,6 +41,13 @@ var mutations = []mutation{
 	{"a lost node's calls are closed just after an outage", "store/ledger/reap.go", "\tif !steady {\n\t\treturn nil\n\t}\n", "", "TestALostNode"},
 	{"a lost node's conversation costs more than was granted", "store/ledger/settle.go", "talk = min(last, 1000*all[len(all)-1].granted)", "talk = last", "TestALostNodes"},
 	{"the clock of a lost node says what its conversations cost", "store/ledger/nodes.go", "min(CASE WHEN t.talk_ms > 0 THEN now() - t.talk_ms * interval '1 millisecond' ELSE t.answered_at END)", "min(t.answered_at)", "TestALostNodes"},
+	{"a call has a CDR on each day on which its end comes", "migrations/0022_cdr_days.sql", "RETURN NULL; -- the call has its record", "RETURN NEW;", "TestOneRecordPerCallAcrossDays"},
+	{"a CDR without a day is refused", "migrations/0022_cdr_days.sql", "CREATE TABLE cdr_default PARTITION OF cdr DEFAULT;", "CREATE TABLE cdr_default PARTITION OF cdr FOR VALUES FROM ('1900-01-01') TO ('1900-01-02');", "TestNoRecordIsLostWithoutADay"},
+	{"what a CDR had charged that retention drops is forgotten", "migrations/0022_cdr_days.sql", "SELECT x.account, sum(x.amount), ", "SELECT x.account, 0 * sum(x.amount), ", "TestRetention"},
+	{"retention forgets the key with its CDR", "migrations/0022_cdr_days.sql", "r.keep_days - 30)", "r.keep_days)", "TestRetention"},
+	{"retention drops a CDR of whose call money is held", "migrations/0022_cdr_days.sql", "CONTINUE WHEN EXISTS (SELECT FROM reservation r", "CONTINUE WHEN false AND EXISTS (SELECT FROM reservation r", "TestRetention"},
+	{"the reaper reads all keys", "store/ledger/reap.go", "+joinsSQL, reaperLock, \"off\")", "+joinsSQL, reaperLock, \"on\")", "TestTheReaperLooksCallsUp"},
+	{"the reaper looks into every day", "store/ledger/reap.go", "DELETE FROM live_call l USING cdr_key c", "DELETE FROM live_call l USING cdr c", "TestACallLooksAtNoOtherDay"},
 }
 
 func main() {

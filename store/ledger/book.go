@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -105,7 +106,12 @@ func (l *Ledger) book(entries *[]entryRow, s *state, callID, node string, c *cha
 	return booked
 }
 
-const chargesSQL = `SELECT c.call_id, c.node, c.charges FROM cdr c JOIN unnest($1::text[], $2::text[]) AS g (call_id, node) USING (call_id, node)`
+// What calls were charged that have their CDRs: keysSQL says of which day those are, so that chargesSQL looks at no other.
+const (
+	keysSQL    = `SELECT array_agg(k.call_id), array_agg(k.node), array_agg(k.recorded_at) FROM cdr_key k JOIN unnest($1::text[], $2::text[]) AS g (call_id, node) USING (call_id, node)`
+	chargesSQL = `SELECT c.call_id, c.node, c.charges FROM cdr c JOIN unnest($1::text[], $2::text[], $3::timestamptz[]) AS g (call_id, node, recorded_at) USING (call_id, node, recorded_at)
+		WHERE c.recorded_at = ANY ($3)`
+)
 
 // tell gives each end what its call was charged: by this transaction, or before.
 func tell(ctx context.Context, tx pgx.Tx, ends []*ended, out *settlement) error {
@@ -117,7 +123,11 @@ func tell(ctx context.Context, tx pgx.Tx, ends []*ended, out *settlement) error 
 	}
 	before := make(map[[2]string][]charging.Booked)
 	if len(ids) > 0 {
-		rows, err := tx.Query(ctx, chargesSQL, ids, nodes)
+		var days []time.Time
+		if err := tx.QueryRow(ctx, keysSQL, ids, nodes).Scan(&ids, &nodes, &days); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, chargesSQL, ids, nodes, days)
 		if err != nil {
 			return err
 		}

@@ -56,9 +56,10 @@ type Entry struct {
 
 // Statement lists an account's entries from an instant on, the oldest first, with the balance after each.
 func (b *Books) Statement(ctx context.Context, account string, since time.Time) ([]Entry, error) {
-	rows, err := b.pool.Query(ctx, `SELECT * FROM (
-			SELECT e.at, e.kind, trim_scale(e.amount)::text, trim_scale(sum(e.amount) OVER (ORDER BY e.ledger_entry_id))::text, coalesce(e.call_id, ''), coalesce(c.called, ''), coalesce(e.reference, ''), e.by
-			FROM ledger_entry e LEFT JOIN cdr c USING (call_id, node) WHERE e.account = $1 ORDER BY e.ledger_entry_id) AS s WHERE s.at >= $2`, account, since)
+	rows, err := b.pool.Query(ctx, `SELECT s.at, s.kind, trim_scale(s.amount)::text, trim_scale(s.balance)::text, coalesce(s.call_id, ''),
+			coalesce((SELECT c.called FROM cdr c WHERE c.call_id = s.call_id AND c.node = s.node AND c.recorded_at = k.recorded_at), ''), coalesce(s.reference, ''), s.by
+		FROM (SELECT e.*, sum(e.amount) OVER (ORDER BY e.ledger_entry_id) AS balance FROM ledger_entry e WHERE e.account = $1) AS s
+		LEFT JOIN cdr_key k USING (call_id, node) WHERE s.at >= $2 ORDER BY s.ledger_entry_id`, account, since)
 	if err != nil {
 		return nil, fmt.Errorf("couldn't read the statement of account %q: %w", account, err)
 	}

@@ -385,7 +385,7 @@ const (
 		SELECT call_id, node, channel, trunk, caller, called, dialled, presentation, service, subscriber, script, revision, started_at
 		FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, channel text, trunk text, caller text, called text, dialled text, presentation text, service text, subscriber text,
 			script text, revision bigint, started_at timestamptz)
-		WHERE NOT EXISTS (SELECT FROM cdr c WHERE c.call_id = g.call_id AND c.node = g.node) ON CONFLICT DO NOTHING`
+		WHERE NOT EXISTS (SELECT FROM cdr_key c WHERE c.call_id = g.call_id AND c.node = g.node) ON CONFLICT DO NOTHING`
 	placeSQL = `INSERT INTO limit_place (call_limit, key, call_id, node, expires_at, claims)
 		SELECT call_limit, key, call_id, node, clock_timestamp() + make_interval(secs => expires), ARRAY[claim]
 		FROM jsonb_to_recordset($1::jsonb) AS g (call_limit text, key text, call_id text, node text, expires double precision, claim text) ON CONFLICT DO NOTHING`

@@ -144,7 +144,7 @@ const (
 	forgottenSQL = `INSERT INTO live_call (call_id, node, started_at, seen_at)
 		SELECT c.call_id, s.node, s.registered_at, s.last_seen
 		FROM jsonb_to_recordset($1::jsonb) AS g (node text, boot_id text, calls jsonb) JOIN node_status s USING (node), unnest(s.calls) AS c (call_id)
-		WHERE s.boot_id <> g.boot_id AND NOT g.calls ? c.call_id AND NOT EXISTS (SELECT FROM cdr d WHERE d.call_id = c.call_id AND d.node = s.node)
+		WHERE s.boot_id <> g.boot_id AND NOT g.calls ? c.call_id AND NOT EXISTS (SELECT FROM cdr_key d WHERE d.call_id = c.call_id AND d.node = s.node)
 		ORDER BY 1, 2 ON CONFLICT DO NOTHING`
 	// How long people have talked becomes since when by the clock of Postgres: now() is last_seen too (upsertNodes), so that a lost node's call has talked for just what its last heartbeat said.
 	seenSQL = `WITH given AS (SELECT g.node, c.call_id, min(CASE WHEN t.talk_ms > 0 THEN now() - t.talk_ms * interval '1 millisecond' ELSE t.answered_at END) AS answered_at

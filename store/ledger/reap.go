@@ -52,6 +52,9 @@ func (l *Ledger) reap(ctx context.Context) {
 // reaperLock is the advisory lock of whoever reaps.
 const reaperLock = 4712
 
+// joinsSQL says of this session whether it may read whole tables to join them. For thousands of live calls the planner would rather read all keys of CDRs, every two seconds, than look each up.
+const joinsSQL = "set_config('enable_seqscan', $2, false), set_config('enable_hashjoin', $2, false), set_config('enable_mergejoin', $2, false)"
+
 // lostCall is a call that is to be closed.
 type lostCall struct {
 	call.CDR
@@ -66,13 +69,13 @@ SELECT coalesce(l.call_id, c.call_id), n.node, coalesce(l.channel, ''), coalesce
 	coalesce(l.seen_at, n.last_seen),
 	CASE WHEN n.last_seen < now() - $1::interval THEN 'node_lost' WHEN l.started_at < n.registered_at - interval '5 seconds' THEN 'restarted' ELSE 'vanished' END
 FROM node_status n CROSS JOIN LATERAL (SELECT unnest(n.calls) AS call_id) AS c FULL JOIN live_call l ON l.node = n.node AND l.call_id = c.call_id
-WHERE n.node IS NOT NULL AND n.last_seen < now() - $1::interval AND NOT EXISTS (SELECT FROM cdr d WHERE d.call_id = c.call_id AND d.node = n.node)
+WHERE n.node IS NOT NULL AND n.last_seen < now() - $1::interval AND NOT EXISTS (SELECT FROM cdr_key d WHERE d.call_id = c.call_id AND d.node = n.node)
 UNION
 SELECT l.call_id, l.node, l.channel, l.trunk, l.caller, l.called, l.dialled, l.presentation, l.service, l.subscriber, l.script, l.revision, l.started_at, l.answered_at,
 	l.seen_at,
 	CASE WHEN n.last_seen < now() - $1::interval THEN 'node_lost' WHEN l.started_at < n.registered_at - interval '5 seconds' THEN 'restarted' ELSE 'vanished' END
 FROM live_call l JOIN node_status n USING (node)
-WHERE NOT EXISTS (SELECT FROM cdr d WHERE d.call_id = l.call_id AND d.node = l.node) AND (n.last_seen < now() - $1::interval
+WHERE NOT EXISTS (SELECT FROM cdr_key d WHERE d.call_id = l.call_id AND d.node = l.node) AND (n.last_seen < now() - $1::interval
 	OR NOT l.call_id = ANY (n.calls) AND (l.seen_at < now() - $2::interval OR l.started_at < n.registered_at - interval '5 seconds' AND l.seen_at < n.last_seen - interval '10 seconds'))
 LIMIT 1000`
 
@@ -94,8 +97,11 @@ func (l *Ledger) Reap(ctx context.Context, steady bool) error {
 		// A Postgres that freezes here keeps nobody: the connection is closed, and the lock with it.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeFirst)
 		defer cancel()
-		_, _ = conn.Exec(ctx, "SELECT pg_advisory_unlock($1)", reaperLock)
+		_, _ = conn.Exec(ctx, "SELECT pg_advisory_unlock($1), "+joinsSQL, reaperLock, "on")
 	}()
+	if _, err := conn.Exec(ctx, "SELECT $1::bigint, "+joinsSQL, reaperLock, "off"); err != nil {
+		return fmt.Errorf("couldn't look for lost calls: %w", err)
+	}
 	if _, err := conn.Exec(ctx, "UPDATE node_status SET state = 'suspect' WHERE state <> 'suspect' AND last_seen < now() - $1::interval", suspectAfter); err != nil {
 		return fmt.Errorf("couldn't mark suspect nodes: %w", err)
 	}
@@ -119,8 +125,8 @@ func (l *Ledger) Reap(ctx context.Context, steady bool) error {
 	}
 	for _, sql := range []string{
 		"UPDATE node_status SET calls = '{}' WHERE calls <> '{}' AND last_seen < now() - interval '60 seconds'",
-		"DELETE FROM live_call l USING cdr c WHERE c.call_id = l.call_id AND c.node = l.node AND l.seen_at < now()", // noted while the call ended
-		"UPDATE limit_place p SET released_at = clock_timestamp() FROM cdr c WHERE c.call_id = p.call_id AND c.node = p.node AND p.released_at IS NULL AND p.taken_at < now()",
+		"DELETE FROM live_call l USING cdr_key c WHERE c.call_id = l.call_id AND c.node = l.node AND l.seen_at < now()", // noted while the call ended
+		"UPDATE limit_place p SET released_at = clock_timestamp() FROM cdr_key c WHERE c.call_id = p.call_id AND c.node = p.node AND p.released_at IS NULL AND p.taken_at < now()",
 		endedSQL,
 		"DELETE FROM secret_failure WHERE at < now() - interval '1 day'",
 		expireSQL,
@@ -145,9 +151,9 @@ const expireSQL = `WITH locked AS MATERIALIZED (
 
 // endedSQL gives back what was granted to calls while they ended, by a transaction that was late.
 const endedSQL = `WITH locked AS MATERIALIZED (
-		SELECT b.account FROM account_balance b WHERE b.account IN (SELECT r.account FROM reservation r JOIN cdr c USING (call_id, node) WHERE r.state = 'pending' AND r.created_at < now())
+		SELECT b.account FROM account_balance b WHERE b.account IN (SELECT r.account FROM reservation r JOIN cdr_key c USING (call_id, node) WHERE r.state = 'pending' AND r.created_at < now())
 		ORDER BY b.account FOR UPDATE),
-	voided AS (UPDATE reservation r SET state = 'voided', settled_at = clock_timestamp() FROM locked k, cdr c
+	voided AS (UPDATE reservation r SET state = 'voided', settled_at = clock_timestamp() FROM locked k, cdr_key c
 		WHERE r.account = k.account AND c.call_id = r.call_id AND c.node = r.node AND r.state = 'pending' RETURNING r.account, r.amount)
 	UPDATE account_balance b SET pending = b.pending - e.amount FROM (SELECT account, sum(amount) AS amount FROM voided GROUP BY account) AS e WHERE b.account = e.account`
 

@@ -68,7 +68,7 @@ type correctionRow struct {
 }
 
 // settleSQL stores CDRs with their records, and with those that are new, and only them, everything that they cost. $1 CDRs, $2 ledger entries, $3 reservations. Going through a list in the order of the
-// call ids keeps engines that store the same calls at once from waiting for each other in a circle.
+// call ids keeps engines that store the same calls at once from waiting for each other in a circle. A CDR whose call has one (cdr_key) is left out by the trigger note_cdr_key.
 const settleSQL = `
 WITH given AS MATERIALIZED (
 	SELECT DISTINCT ON (call_id, node) * FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, channel text, trunk text, caller text,
@@ -82,7 +82,6 @@ WITH given AS MATERIALIZED (
 	SELECT call_id, node, channel, trunk, caller, called, dialled, presentation, service, subscriber, script, path, revision,
 		outcome, started_at, answered_at, ended_at, talk_ms, cause, hangup_source, charges, flags, legs
 	FROM given
-	ON CONFLICT (call_id, node) DO NOTHING
 	RETURNING call_id, node
 ), recorded AS (
 	INSERT INTO call_record (call_id, node, position, at, kind, text)
@@ -125,7 +124,6 @@ WITH given AS MATERIALIZED (
 	SELECT call_id, node, channel, trunk, caller, called, dialled, presentation, service, subscriber, script, path, revision,
 		outcome, started_at, answered_at, ended_at, talk_ms, cause, hangup_source, flags, legs
 	FROM given
-	ON CONFLICT (call_id, node) DO NOTHING
 	RETURNING call_id, node
 ), recorded AS (
 	INSERT INTO call_record (call_id, node, position, at, kind, text)
@@ -155,8 +153,8 @@ UPDATE account_balance b SET balance = b.balance + c.amount FROM (SELECT account
 const lateSQL = `
 INSERT INTO cdr_correction (call_id, node, talk_ms, cause, ended_at)
 SELECT g.call_id, g.node, g.talk_ms, g.cause, g.ended_at
-FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, talk_ms bigint, cause integer, ended_at timestamptz, outcome text) JOIN cdr c USING (call_id, node)
-WHERE c.outcome = 'node_lost' AND g.outcome <> 'node_lost' ORDER BY g.call_id, g.node
+FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, talk_ms bigint, cause integer, ended_at timestamptz, outcome text) JOIN cdr_key c USING (call_id, node)
+WHERE c.lost AND g.outcome <> 'node_lost' ORDER BY g.call_id, g.node
 ON CONFLICT DO NOTHING`
 
 // firstEnds keeps the first end of each call. A node may send several, and they may differ: one of them counts, with all that it says.
@@ -196,12 +194,12 @@ func (l *Ledger) writeEnds(ctx context.Context, ends []*ended) error {
 		return err
 	}
 	return pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{BeginQuery: byKeySQL}, func(tx pgx.Tx) error {
-		s, there, err := l.readEnds(ctx, tx, batch)
+		s, lost, err := l.readEnds(ctx, tx, batch)
 		if err != nil {
 			return err
 		}
 		late := func(cdr *call.CDR) bool {
-			return cdr.Outcome != call.OutcomeNodeLost && there[keyOf(cdr)] == string(call.OutcomeNodeLost)
+			return cdr.Outcome != call.OutcomeNodeLost && lost[keyOf(cdr)]
 		}
 		was, err := readBooked(ctx, tx, slices.DeleteFunc(slices.Clone(batch), func(cdr call.CDR) bool { return !late(&cdr) }))
 		if err != nil {
@@ -233,12 +231,12 @@ func (l *Ledger) stored(row pgx.Row, of int) (n int, err error) {
 }
 
 const (
-	thereSQL    = `SELECT c.call_id, c.node, c.outcome FROM cdr c JOIN unnest($1::text[], $2::text[]) AS g (call_id, node) USING (call_id, node)`
+	thereSQL    = `SELECT c.call_id, c.node, c.lost FROM cdr_key c JOIN unnest($1::text[], $2::text[]) AS g (call_id, node) USING (call_id, node)`
 	lockEndsSQL = `SELECT b.account FROM account_balance b WHERE b.account = ANY ($1::text[]) ORDER BY b.account FOR UPDATE`
 )
 
 // readEnds reads what the ends of a batch settle, and locks the accounts. It looks twice: which accounts are concerned, and, with those locked, how things are.
-func (l *Ledger) readEnds(ctx context.Context, tx pgx.Tx, batch []call.CDR) (s *state, there map[[2]string]string, err error) {
+func (l *Ledger) readEnds(ctx context.Context, tx pgx.Tx, batch []call.CDR) (s *state, lost map[[2]string]bool, err error) {
 	var calls wanted
 	for i := range batch {
 		calls.callIDs, calls.nodes = append(calls.callIDs, Cut(batch[i].CallID, maxCDRText)), append(calls.nodes, Cut(batch[i].Node, maxCDRText))
@@ -265,17 +263,18 @@ func (l *Ledger) readEnds(ctx context.Context, tx pgx.Tx, batch []call.CDR) (s *
 	if s, err = parties.read(ctx, tx, &pgx.Batch{}); err != nil {
 		return nil, nil, err
 	}
-	there = make(map[[2]string]string)
+	lost = make(map[[2]string]bool)
 	rows, err := tx.Query(ctx, thereSQL, calls.callIDs, calls.nodes)
 	if err != nil {
 		return nil, nil, err
 	}
-	var callID, node, outcome string
-	_, err = pgx.ForEachRow(rows, []any{&callID, &node, &outcome}, func() error {
-		there[[2]string{callID, node}] = outcome
+	var callID, node string
+	var closed bool
+	_, err = pgx.ForEachRow(rows, []any{&callID, &node, &closed}, func() error {
+		lost[[2]string{callID, node}] = closed
 		return nil
 	})
-	return s, there, err
+	return s, lost, err
 }
 
 // charges are a call's charges by number, with what the ledger or the session knows of each.
