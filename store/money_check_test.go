@@ -265,6 +265,7 @@ func TestALostCallPaysForItsEarlierConversations(t *testing.T) {
 			}
 			askLedger(t, l, reserve("call-1", payBy("anna"), 60, 1))
 			askLedger(t, l, nth("call-1", 2, payBy("anna"), 60, c.minimum, charging.Finished{Number: 1, Talk: 30_000}))
+			mustExec(t, dsn, "SET ringmaster.booking = 'on'; UPDATE reservation SET created_at = created_at - interval '10 minutes'")
 			live := charging.LiveCall{CallID: "call-1"}
 			if c.talks {
 				live.AnsweredAt = time.Now().Add(-9500 * time.Millisecond)
@@ -274,7 +275,7 @@ func TestALostCallPaysForItsEarlierConversations(t *testing.T) {
 			}
 			// The heartbeat was stored at the very instant that the test means.
 			mustExec(t, dsn, `UPDATE live_call SET answered_at = (SELECT last_seen FROM node_status) - interval '9.5 seconds' WHERE answered_at IS NOT NULL;
-				UPDATE node_status SET last_seen = last_seen - interval '70 seconds'; UPDATE live_call SET answered_at = answered_at - interval '70 seconds'`)
+				UPDATE node_status SET last_seen = last_seen - interval '70 seconds'; UPDATE live_call SET answered_at = answered_at - interval '70 seconds', seen_at = seen_at - interval '70 seconds'`)
 			if err := l.Reap(within(t), true); err != nil {
 				t.Fatal(err)
 			}

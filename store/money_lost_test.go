@@ -13,7 +13,7 @@ import (
 func TestALostNodesConversationsAreCharged(t *testing.T) {
 	t.Parallel()
 	dsn := storetest.Database(t)
-	accounts(t, dsn, map[string]string{"talks": "10", "fast": "10", "slow": "10", "beyond": "0.3", "rings": "10", "anna": "10", "acme": "10", "again": "10"})
+	accounts(t, dsn, map[string]string{"talks": "10", "fast": "10", "slow": "10", "beyond": "0.3", "rings": "10", "anna": "10", "acme": "10", "again": "10", "before": "10"})
 	l := newLedger(t, dsn)
 	if err := l.Register(within(t), "node1", "boot-1", 80, 0, nil); err != nil {
 		t.Fatal(err)
@@ -36,8 +36,12 @@ func TestALostNodesConversationsAreCharged(t *testing.T) {
 	hold("split", 1, 300, []string{"anna", "acme"})
 	hold("again", 1, 300, []string{"again"})
 	hold("again", 2, 200, []string{"again"}, charging.Finished{Number: 1, Talk: 12_000})
+	hold("before", 1, 300, []string{"before"})
+	mustExec(t, dsn, "SET ringmaster.booking = 'on'; UPDATE reservation SET created_at = created_at - interval '10 minutes'") // people talk since
+	hold("before", 2, 200, []string{"before"}, charging.Finished{Number: 1, Talk: 12_000})
 	now := time.Now()
 	live := []charging.LiveCall{
+		{CallID: "before", Talk: 12 * time.Second}, // was on its way while the second charge was made, which does not pay for it
 		{CallID: "talks", AnsweredAt: now, Talk: 30 * time.Second}, // a whole second is not one more
 		{CallID: "fast", AnsweredAt: now.Add(3 * time.Hour), Talk: 41_500 * time.Millisecond},
 		{CallID: "slow", AnsweredAt: now.Add(-3 * time.Hour), Talk: 41_500 * time.Millisecond},
@@ -59,14 +63,14 @@ func TestALostNodesConversationsAreCharged(t *testing.T) {
 		}
 	}
 	if got := ask[string](t, dsn, "SELECT string_agg(concat_ws(' ', call_id, talk_ms, flags), ', ' ORDER BY call_id) FROM cdr WHERE outcome = 'node_lost'"); got !=
-		"again 5001 {}, beyond 45000 {}, fast 41500 {}, rings 0 {}, slow 41500 {}, split 7000 {}, talks 30000 {}" {
+		"again 5001 {}, before 0 {}, beyond 45000 {}, fast 41500 {}, rings 0 {}, slow 41500 {}, split 7000 {}, talks 30000 {}" {
 		t.Errorf("closed: %s", got)
 	}
 	balances := func() string {
 		t.Helper()
 		return ask[string](t, dsn, "SELECT string_agg(concat_ws(' ', account, trim_scale(balance), trim_scale(pending)), ', ' ORDER BY account) FROM account_balance")
 	}
-	if got := balances(); got != "acme 9.976667 0, again 9.82 0, anna 9.953333 0, beyond 0 0, fast 9.58 0, rings 10 0, slow 9.58 0, talks 9.7 0" {
+	if got := balances(); got != "acme 9.976667 0, again 9.82 0, anna 9.953333 0, before 9.88 0, beyond 0 0, fast 9.58 0, rings 10 0, slow 9.58 0, talks 9.7 0" {
 		t.Errorf("balances: %s", got)
 	}
 	wellKept(t, dsn)
@@ -78,7 +82,7 @@ func TestALostNodesConversationsAreCharged(t *testing.T) {
 		endLedger(t, l, over("rings", 0))
 		endLedger(t, l, over("fast", 300*time.Second+400*time.Millisecond)) // cut at what was granted
 	}
-	if got := balances(); got != "acme 9.976667 0, again 9.82 0, anna 9.953333 0, beyond 0 0, fast 7 0, rings 10 0, slow 9.58 0, talks 9.4 0" {
+	if got := balances(); got != "acme 9.976667 0, again 9.82 0, anna 9.953333 0, before 9.88 0, beyond 0 0, fast 7 0, rings 10 0, slow 9.58 0, talks 9.4 0" {
 		t.Errorf("after the corrections: %s", got)
 	}
 	if got := ask[string](t, dsn, "SELECT string_agg(call_id || ' ' || talk_ms, ', ' ORDER BY call_id) FROM cdr_correction"); got != "beyond 30000, fast 300400, rings 0, talks 60000" {

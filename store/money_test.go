@@ -374,7 +374,7 @@ func TestALostNode(t *testing.T) {
 	if n := ask[int](t, dsn, "SELECT count(*) FROM cdr"); n > 0 {
 		t.Fatalf("%d calls of a living node were closed", n)
 	}
-	mustExec(t, dsn, "UPDATE node_status SET last_seen = last_seen - interval '70 seconds'; UPDATE live_call SET answered_at = answered_at - interval '70 seconds', started_at = started_at - interval '2 minutes'")
+	mustExec(t, dsn, "UPDATE node_status SET last_seen = last_seen - interval '70 seconds'; UPDATE live_call SET answered_at = answered_at - interval '70 seconds', seen_at = seen_at - interval '70 seconds', started_at = started_at - interval '2 minutes'")
 	if err := l.Reap(within(t), false); err != nil {
 		t.Fatal(err)
 	}

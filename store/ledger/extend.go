@@ -20,10 +20,11 @@ const (
 
 // runningOutSQL finds the talking calls of a node whose payment will be used up soon and can be extended, and those for which it was: $1 node, $2 call ids, $3 answered at, $4 seconds before the end, $5 milliseconds talked.
 const runningOutSQL = `SELECT r.call_id, r.charge, r.seconds, r.final, NOT r.final AND t.answered_at + make_interval(secs => r.seconds - $4::bigint) < clock_timestamp() AS soon
-	FROM reservation r JOIN (SELECT call_id, CASE WHEN talk_ms > 0 THEN clock_timestamp() - talk_ms * interval '1 millisecond' ELSE answered_at END AS answered_at
+	FROM reservation r JOIN (SELECT call_id, talk_ms, CASE WHEN talk_ms > 0 THEN clock_timestamp() - talk_ms * interval '1 millisecond' ELSE answered_at END AS answered_at
 		FROM unnest($2::text[], $3::timestamptz[], $5::bigint[]) AS u (call_id, answered_at, talk_ms)) AS t USING (call_id)
 	WHERE r.node = $1 AND r.state = 'pending' AND r.payer = 1 AND r.talk_ms IS NULL
 		AND (r.extended OR NOT r.final AND t.answered_at + make_interval(secs => r.seconds - $4::bigint) < clock_timestamp())
+		AND (r.charge = 1 OR t.talk_ms = 0 OR t.answered_at >= r.created_at) -- or it is the conversation before, for which another charge pays
 		AND r.charge = (SELECT max(o.charge) FROM reservation o WHERE o.call_id = r.call_id AND o.node = r.node)`
 
 // extend holds more money for conversations that go on, and says for how long they may.
