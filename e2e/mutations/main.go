@@ -29,7 +29,7 @@ var mutations = []mutation{
 	{"accounts are not locked", "store/ledger/state.go", "ORDER BY b.account FOR UPDATE OF b`", "ORDER BY b.account`", "TestNothingIsSpentTwice"},
 	{"what a call has held is not given back at its end", "store/ledger/settle.go", "pending = b.pending - c.pending", "pending = b.pending - 0 * c.pending", "TestACallIsReserved"},
 	{"an end that is told twice is debited twice", "store/ledger/settle.go", "reference text) JOIN stored USING (call_id, node)\n\tGROUP BY account, kind, call_id, node, charge HAVING sum(amount) <> 0\n\tRETURNING account, amount\n), settled", "reference text)\n\tGROUP BY account, kind, call_id, node, charge HAVING sum(amount) <> 0\n\tRETURNING account, amount\n), settled", "TestACallIsReserved"},
-	{"a dead engine keeps its accounts", "store/ledger/decide.go", "; SET LOCAL idle_in_transaction_session_timeout = 1000", "", "TestADeadEngineKeepsNoAccount"},
+	{"a dead engine keeps its accounts", "store/ledger/decide.go", "'idle_in_transaction_session_timeout', '1000'", "'idle_in_transaction_session_timeout', '10000'", "TestADeadEngineKeepsNoAccount"},
 	{"the end of a call leaks its place in a limit", "store/ledger/settle.go", "SET released_at = clock_timestamp() FROM stored s WHERE", "SET released_at = clock_timestamp() FROM stored s WHERE false AND", "TestLimits"},
 	{"what is given back stays pending", "store/ledger/decide.go", "SET pending = b.pending - v.amount", "SET pending = b.pending - 0 * v.amount", "TestReplyLostAfterCommit|TestFrozenServerAndMoney"},
 	{"what nobody was told of is not given back", "store/ledger/ask.go", "if err != nil && !isRefused(err) || err == nil && (!told && p.took || p.partly) {", "if false && told {", "TestWhatIsGrantedTooLate"},

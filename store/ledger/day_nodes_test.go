@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"ringmaster/logic/charging"
 	"ringmaster/logic/tariff"
@@ -151,7 +152,7 @@ func (d *day) die(t *testing.T, n *dayNode, r *rand.Rand) {
 }
 
 // isolate cuts a node off for so long that its calls are closed. They go on, and their ends come late.
-func (d *day) isolate(t *testing.T, n *dayNode, r *rand.Rand, conn *pgx.Conn) {
+func (d *day) isolate(t *testing.T, n *dayNode, r *rand.Rand, conn *pgxpool.Pool) {
 	cut := func(is bool) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
@@ -167,7 +168,7 @@ func (d *day) isolate(t *testing.T, n *dayNode, r *rand.Rand, conn *pgx.Conn) {
 }
 
 // age makes what is known of a node's calls older, as if Postgres's clock had gone on.
-func (d *day) age(t *testing.T, conn *pgx.Conn, node, by string) {
+func (d *day) age(t *testing.T, conn *pgxpool.Pool, node, by string) {
 	if _, err := conn.Exec(t.Context(), `UPDATE live_call SET seen_at = seen_at - $1::interval, answered_at = answered_at - $1::interval, started_at = started_at - $1::interval WHERE node = $2`, by, node); err != nil {
 		t.Error(err)
 	}
@@ -187,7 +188,7 @@ func (d *day) lose(c *dayCall, node string) {
 }
 
 // closeLost waits until all calls that their nodes lost are closed, and adds what they did cost to the truth: it must be what some heartbeat said, or nothing.
-func (d *day) closeLost(t *testing.T, conn *pgx.Conn) {
+func (d *day) closeLost(t *testing.T, conn *pgxpool.Pool) {
 	t.Helper()
 	for _, n := range d.nodes {
 		n.mu.Lock()
@@ -266,7 +267,7 @@ func (d *day) pay(key [2]string, spent map[string]int64) {
 }
 
 // wrongCalls lists the first calls that were charged otherwise than they should have been.
-func (d *day) wrongCalls(t *testing.T, conn *pgx.Conn) (list []string) {
+func (d *day) wrongCalls(t *testing.T, conn *pgxpool.Pool) (list []string) {
 	t.Helper()
 	rows, err := conn.Query(t.Context(), "SELECT call_id, node, jsonb_object_agg(account, amount) FROM (SELECT call_id, node, account, (-sum(amount) * 1000000)::bigint AS amount FROM ledger_entry WHERE call_id IS NOT NULL GROUP BY 1, 2, 3) AS x GROUP BY 1, 2")
 	if err != nil {

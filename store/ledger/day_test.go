@@ -5,18 +5,22 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"ringmaster/logic/call"
 	"ringmaster/logic/charging"
 	"ringmaster/logic/tariff"
 	"ringmaster/store"
 	"ringmaster/store/ledger"
+	"ringmaster/store/postgres"
 	"ringmaster/store/storetest"
 )
 
@@ -33,6 +37,8 @@ func TestMain(m *testing.M) { storetest.Main(m) }
 // day is a day of calls on a few engines and one Postgres, and what must come of it, kept in a ledger of its own: each call adds what it knows it did cost.
 type day struct {
 	dsn     string
+	server  *postgres.Server
+	options postgres.Options
 	proxies []*storetest.Proxy
 	mu      sync.RWMutex // held for writing while an engine is replaced
 	engines []*ledger.Ledger
@@ -53,7 +59,20 @@ type day struct {
 const payers = 40 // accounts that pay
 
 func newDay(t *testing.T, r *rand.Rand) *day {
-	d := &day{dsn: storetest.Database(t), spent: make(map[string]int64), funds: make(map[string]int64), blind: make(map[string]int64)}
+	dir, err := storetest.Dir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	d := &day{options: storetest.Options(filepath.Join(dir, "pg")), spent: make(map[string]int64), funds: make(map[string]int64), blind: make(map[string]int64)}
+	if d.server, err = postgres.Start(t.Context(), d.options); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.server.Stop() })
+	d.dsn = d.server.DSN("postgres")
+	if err := store.Migrate(t.Context(), d.dsn, nil); err != nil {
+		t.Fatal(err)
+	}
 	d.lost = make(map[[2]string]*dayCall)
 	if *calls <= 200_000 {
 		d.calls = make(map[[2]string]map[string]int64)
@@ -97,13 +116,19 @@ func newDay(t *testing.T, r *rand.Rand) *day {
 	return d
 }
 
-func (d *day) connect(t *testing.T) *pgx.Conn {
-	conn, err := pgx.Connect(t.Context(), d.dsn)
+// connect makes the connection of whoever looks on. It is a pool, which can be used again after Postgres has crashed.
+func (d *day) connect(t *testing.T) *pgxpool.Pool {
+	config, err := pgxpool.ParseConfig(d.dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close(context.Background()) })
-	return conn
+	config.MaxConns = 1
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
 }
 
 func (d *day) start(t *testing.T, i int) {
@@ -122,11 +147,11 @@ func (d *day) engine(r *rand.Rand) *ledger.Ledger {
 }
 
 // fault does something bad and mends it again.
-func (d *day) fault(t *testing.T, r *rand.Rand, conn *pgx.Conn) string {
+func (d *day) fault(t *testing.T, r *rand.Rand, conn *pgxpool.Pool) string {
 	i := r.IntN(len(d.proxies))
 	pause := func() { time.Sleep(time.Duration(r.IntN(700)) * time.Millisecond) }
 	n := d.nodes[r.IntN(len(d.nodes))]
-	switch r.IntN(7) {
+	switch r.IntN(34) / 4 {
 	case 0:
 		d.proxies[i].Cut()
 		return "an engine's connections to Postgres are reset"
@@ -152,11 +177,32 @@ func (d *day) fault(t *testing.T, r *rand.Rand, conn *pgx.Conn) string {
 	case 5:
 		d.isolate(t, n, r, conn)
 		return "a node is cut off for a minute"
+	case 6:
+		d.server.Freeze()
+		pause()
+		d.server.Thaw()
+		return "Postgres is frozen"
+	case 7:
+	default: // less often, for each takes a second or more
+		d.crash(t)
+		conn.Reset()
+		return "Postgres crashes, and recovers"
 	}
 	if _, err := conn.Exec(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'ringmaster engine-%' AND random() < 0.5"); err != nil {
 		t.Error(err)
 	}
 	return "backends are killed"
+}
+
+// crash kills Postgres, with all that it does, and starts it again.
+func (d *day) crash(t *testing.T) {
+	if err := d.server.Kill(); err != nil {
+		t.Error(err)
+	}
+	var err error
+	if d.server, err = postgres.Start(context.Background(), d.options); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // call lives one call, and adds to the truth what it did cost.
@@ -337,7 +383,7 @@ func TestADayOfCalls(t *testing.T) {
 }
 
 // settle compares the books with the truth.
-func (d *day) settle(t *testing.T, conn *pgx.Conn) {
+func (d *day) settle(t *testing.T, conn *pgxpool.Pool) {
 	t.Helper()
 	ask := func(sql string, into any) {
 		t.Helper()

@@ -112,12 +112,14 @@ type liveRow struct {
 // were small, and would then read whole tables of accounts and reservations for each batch.
 //
 // An engine that dies without a goodbye in mid-transaction keeps accounts from all others until Postgres ends its session: no engine that lives thinks for a second.
-const byKeySQL = "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL idle_in_transaction_session_timeout = 1000"
+const byKeySQL = "BEGIN; " + keyedSQL
 
-// askedSQL makes of a transaction what byKeySQL does, as one statement of a batch. It besides waits for an account that another transaction has locked for 100 ms only: an engine is
-// done in less, so it is somebody's psql.
-const askedSQL = `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
-	set_config('idle_in_transaction_session_timeout', '1000', true), set_config('lock_timeout', '100', true)`
+// keyedSQL are the settings of such a transaction, as one statement.
+const keyedSQL = `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+	set_config('idle_in_transaction_session_timeout', '1000', true)`
+
+// askedSQL besides waits for an account that another transaction has locked for 100 ms only: an engine is done in less, so it is somebody's psql.
+const askedSQL = keyedSQL + `, set_config('lock_timeout', '100', true)`
 
 // sender takes batches: a transaction, or a connection whose first batch begins one and whose last ends it.
 type sender interface {
