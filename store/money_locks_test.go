@@ -2,12 +2,14 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
 	"time"
 
 	"ringmaster/logic/charging"
+	"ringmaster/store/ledger"
 	"ringmaster/store/storetest"
 )
 
@@ -57,6 +59,60 @@ func TestAnAccountThatIsLockedStopsNoOther(t *testing.T) {
 		return err == nil && answer.State == charging.StateGranted
 	})
 	await(t, func() bool { return queued(t, registry, "ask") == 0 })
+	wellKept(t, dsn)
+}
+
+// TestAnAccountThatIsLockedStopsNoOtherEnd: calls of other accounts end, are charged and give back what they held; those of the locked one are told to come again, and the reaper goes on to the next.
+func TestAnAccountThatIsLockedStopsNoOtherEnd(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	accounts(t, dsn, map[string]string{"anna": "10", "bert": "10"})
+	l := newLedger(t, dsn)
+	for i := range 20 {
+		askLedger(t, l, reserve(fmt.Sprint("anna", i), payBy("anna"), 10, 1))
+		askLedger(t, l, reserve(fmt.Sprint("bert", i), payBy("bert"), 10, 1))
+	}
+	conn := dial(t, dsn)
+	if _, err := conn.Exec(t.Context(), "BEGIN; INSERT INTO adjustment (account, amount, reason) VALUES ('anna', 1, 'coffee')"); err != nil {
+		t.Fatal(err)
+	}
+	end := func(id string) error {
+		_, err := l.End(within(t), over(id, 10*time.Second))
+		return err
+	}
+	began := time.Now()
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			if err := end(fmt.Sprint("anna", i)); !errors.Is(err, ledger.ErrLocked) {
+				t.Errorf("the end of a call of a locked account: %v", err)
+			}
+		})
+		wg.Go(func() {
+			if err := end(fmt.Sprint("bert", i)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("it took %v", took) // one wait of half a second, and not one for each
+	}
+	if got := balance(t, dsn, "bert"); got != "8 0" {
+		t.Errorf("bert: %s", got)
+	}
+	if got := ask[int](t, dsn, "SELECT count(*) FROM cdr WHERE call_id LIKE 'anna%'"); got > 0 {
+		t.Errorf("%d calls of the locked account have CDRs", got)
+	}
+	if _, err := conn.Exec(t.Context(), "COMMIT"); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		await(t, func() bool { return end(fmt.Sprint("anna", i)) == nil })
+	}
+	if got := balance(t, dsn, "anna"); got != "9 0" {
+		t.Errorf("anna: %s", got)
+	}
 	wellKept(t, dsn)
 }
 

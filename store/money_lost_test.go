@@ -41,7 +41,7 @@ func TestALostNodesConversationsAreCharged(t *testing.T) {
 	hold("before", 2, 200, []string{"before"}, charging.Finished{Number: 1, Talk: 12_000})
 	now := time.Now()
 	live := []charging.LiveCall{
-		{CallID: "before", Talk: 12 * time.Second}, // was on its way while the second charge was made, which does not pay for it
+		{CallID: "before", Talk: 12 * time.Second},                 // was on its way while the second charge was made, which does not pay for it
 		{CallID: "talks", AnsweredAt: now, Talk: 30 * time.Second}, // a whole second is not one more
 		{CallID: "fast", AnsweredAt: now.Add(3 * time.Hour), Talk: 41_500 * time.Millisecond},
 		{CallID: "slow", AnsweredAt: now.Add(-3 * time.Hour), Talk: 41_500 * time.Millisecond},
@@ -112,4 +112,34 @@ func TestAnExtensionDoesNotDependOnTheNodesClock(t *testing.T) {
 			t.Errorf("talked %v, by a clock that is %v off: %v, %v", c.talked, c.wrong, extensions, err)
 		}
 	}
+}
+
+// TestALostCallEndsWhenItWasLastNamed: its node died, started again without it, and is lost now. Until then it had lived for half a minute, in which nobody talked.
+func TestALostCallEndsWhenItWasLastNamed(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	accounts(t, dsn, map[string]string{"anna": "10"})
+	l := newLedger(t, dsn)
+	if err := l.Register(within(t), "node1", "boot-1", 80, 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	one := reserve("call-1", payBy("anna"), 300, 1)
+	one.Reserve.Call.StartedAt = time.Now().Add(-10 * time.Minute).UnixMilli()
+	askLedger(t, l, one)
+	if _, err := l.Heartbeat(within(t), "node1", "boot-1", 1, []charging.LiveCall{{CallID: "call-1", Talk: 10 * time.Second}}); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, dsn, "UPDATE live_call SET answered_at = answered_at - interval '30 seconds', seen_at = seen_at - interval '30 seconds'")
+	if err := l.Register(within(t), "node1", "boot-2", 80, 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, dsn, `UPDATE node_status SET last_seen = last_seen - interval '70 seconds', registered_at = registered_at - interval '70 seconds';
+		UPDATE live_call SET answered_at = answered_at - interval '70 seconds', seen_at = seen_at - interval '70 seconds'`)
+	if err := l.Reap(within(t), true); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask[string](t, dsn, "SELECT outcome || ' ' || talk_ms FROM cdr") + ", " + balance(t, dsn, "anna"); got != "node_lost 10000, 9.9 0" {
+		t.Errorf("%s", got)
+	}
+	wellKept(t, dsn)
 }

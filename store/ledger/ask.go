@@ -33,6 +33,9 @@ const maxSecrets = 16
 // ErrAway is in the error of what is asked while Postgres does not answer.
 var ErrAway = errors.New("Postgres does not answer")
 
+// ErrLocked is in the error of what needs an account that somebody else keeps locked: an open transaction, in psql most likely.
+var ErrLocked = errors.New("another session keeps an account locked")
+
 // ErrOverdue is in the error of what is asked when no transaction could be done before the caller's deadline.
 var ErrOverdue = errors.New("there is no time left to take it")
 
@@ -66,7 +69,7 @@ type asker struct {
 	share  pace   // how many do now; the runner's
 	queue  chan *asked
 	away   atomic.Bool
-	stuck  map[string]time.Time // accounts that somebody kept locked, and until when nobody waits for them; the runner's
+	stuck  stuckAccounts // the runner's
 
 	mu    sync.Mutex
 	voids []void        // to be given back
@@ -80,7 +83,7 @@ type asker struct {
 const maxVoids = 65_536
 
 func newAsker(l *Ledger, name string, most int) *asker {
-	return &asker{ledger: l, name: name, most: most, queue: make(chan *asked, MaxQueue), stuck: make(map[string]time.Time), wake: make(chan struct{}, 1), engine: strconv.FormatUint(rand.Uint64(), 36)}
+	return &asker{ledger: l, name: name, most: most, queue: make(chan *asked, MaxQueue), stuck: make(stuckAccounts), wake: make(chan struct{}, 1), engine: strconv.FormatUint(rand.Uint64(), 36)}
 }
 
 // Ask takes what a call asks for: money, a place in a limit, a try of a secret, or a look at a balance. What it grants is durable. When ctx ends first, what is granted later is given back, and so is

@@ -151,14 +151,7 @@ func (a *asker) do(ctx context.Context, batch []*asked, skip bool) error {
 }
 
 func (a *asker) take(ctx context.Context, conn *pgx.Conn, batch []*asked, skip bool) error {
-	want := wanted{skip: skip}
-	for account, until := range a.stuck {
-		if a.ledger.now().Before(until) {
-			want.stuck = append(want.stuck, account)
-		} else {
-			delete(a.stuck, account)
-		}
-	}
+	want := wanted{skip: skip, stuck: a.stuck.now(a.ledger.now())}
 	for _, p := range batch {
 		want.add(p.Ask)
 	}
@@ -169,11 +162,7 @@ func (a *asker) take(ctx context.Context, conn *pgx.Conn, batch []*asked, skip b
 	if err != nil {
 		return err
 	}
-	for account := range s.stuck {
-		if _, known := a.stuck[account]; !known && len(a.stuck) < MaxBatch {
-			a.stuck[account] = a.ledger.now().Add(stuckFor)
-		}
-	}
+	a.stuck.note(s, a.ledger.now())
 	w := &writes{places: make(map[placeKey]bool), calls: make(map[[2]string]bool), missing: make(map[charging.Key]int)}
 	for _, p := range batch {
 		if p.stuck = s.needsStuck(p.Ask); !p.stuck {
@@ -196,9 +185,36 @@ func (s *state) needsStuck(ask *charging.Ask) bool {
 	if len(s.stuck) == 0 || ask.Kind != charging.KindReserve {
 		return false
 	}
-	return slices.ContainsFunc(ask.Reserve.Terms.Payers, func(p charging.Party) bool {
-		return s.stuck[p.Account] || p.Account == "" && s.stuck[s.numbers[p.Number]]
-	})
+	return slices.ContainsFunc(ask.Reserve.Terms.Payers, s.isStuck)
+}
+
+// isStuck reports whether somebody else has locked a party's account.
+func (s *state) isStuck(p charging.Party) bool {
+	return s.stuck[p.Account] || p.Account == "" && s.stuck[s.numbers[p.Number]]
+}
+
+// stuckAccounts are accounts that somebody kept locked, and until when nobody waits for them.
+type stuckAccounts map[string]time.Time
+
+// now lists those that nobody waits for.
+func (a stuckAccounts) now(now time.Time) (accounts []string) {
+	for account, until := range a {
+		if now.Before(until) {
+			accounts = append(accounts, account)
+		} else {
+			delete(a, account)
+		}
+	}
+	return accounts
+}
+
+// note remembers those that a transaction has found locked.
+func (a stuckAccounts) note(s *state, now time.Time) {
+	for account := range s.stuck {
+		if _, known := a[account]; !known && len(a) < MaxBatch {
+			a[account] = now.Add(stuckFor)
+		}
+	}
 }
 
 // decide answers one ask, and keeps the state true for the next.

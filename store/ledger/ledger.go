@@ -32,6 +32,7 @@ type Ledger struct {
 	now     func() time.Time
 
 	ends    *batcher[*ended]
+	locked  stuckAccounts // of the writer of ends
 	nodes   *batcher[nodeReport]
 	asks    *asker
 	secrets *asker
@@ -41,7 +42,7 @@ type Ledger struct {
 
 // New starts the writers. Close them before the pool.
 func New(c Config) *Ledger {
-	l := &Ledger{pool: c.Pool, log: c.Log, metrics: newMetrics(c.Registry), now: c.Now}
+	l := &Ledger{pool: c.Pool, log: c.Log, metrics: newMetrics(c.Registry), now: c.Now, locked: make(stuckAccounts)}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
 	}
@@ -71,12 +72,15 @@ func (l *Ledger) Close() {
 
 // End stores the CDR of a call that has ended, with its records, charges what it did cost, gives back what it held, and returns when all of that is durable, in one transaction. There is one CDR per
 // call id and node: storing another does nothing and is no error. It returns what was charged, the first time and every time after. An error leaves it open whether it was stored, so
-// the caller does it again: ErrInvalid in it says that this would be in vain, ErrQueueFull that Postgres is behind, and that of
+// the caller does it again: ErrInvalid in it says that this would be in vain, ErrQueueFull that Postgres is behind, ErrLocked that an operator keeps one of its accounts from everybody, and that of
 // the context that the deadline came first.
 func (l *Ledger) End(ctx context.Context, cdr call.CDR) ([]charging.Booked, error) {
 	end := &ended{CDR: cdr}
 	if err := l.ends.do(ctx, end); err != nil {
 		return nil, fmt.Errorf("couldn't store the CDR of call %q: %w", cdr.CallID, err)
+	}
+	if end.locked {
+		return nil, fmt.Errorf("couldn't store the CDR of call %q: %w", cdr.CallID, ErrLocked)
 	}
 	return end.booked, nil
 }

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -120,7 +121,9 @@ func (l *Ledger) Reap(ctx context.Context, steady bool) error {
 		return fmt.Errorf("couldn't look for lost calls: %w", err)
 	}
 	for i := range lost {
-		if _, err := l.End(ctx, lost[i].CDR); err != nil {
+		if _, err := l.End(ctx, lost[i].CDR); errors.Is(err, ErrLocked) {
+			continue // the next time, perhaps
+		} else if err != nil {
 			return err
 		}
 		l.metrics.closed.WithLabelValues(lost[i].reason).Inc()

@@ -19,6 +19,7 @@ import (
 type ended struct {
 	call.CDR
 	booked []charging.Booked
+	locked bool // it was left out, for somebody else has locked an account that it charges
 }
 
 // holds reports whether the ledger may hold something for a call, so that its end must settle it. A call that fell back may have been granted something that its node never heard of.
@@ -177,7 +178,7 @@ func keyOf(cdr *call.CDR) [2]string {
 
 // writeEnds stores a batch of CDRs, each with what it costs, in one transaction.
 func (l *Ledger) writeEnds(ctx context.Context, ends []*ended) error {
-	given, batch := len(ends), firstEnds(ends)
+	batch := firstEnds(ends)
 	if !slices.ContainsFunc(batch, func(cdr call.CDR) bool { return holds(&cdr) }) {
 		rows := make([]cdrRow, len(batch))
 		for i := range batch {
@@ -187,27 +188,45 @@ func (l *Ledger) writeEnds(ctx context.Context, ends []*ended) error {
 		if err != nil {
 			return fmt.Errorf("couldn't write CDRs as JSON: %w", err)
 		}
-		n, err := l.stored(l.pool.QueryRow(ctx, insertSQL, string(list)), given)
+		n, err := l.stored(l.pool.QueryRow(ctx, insertSQL, string(list)), len(ends))
 		if err == nil && n < len(batch) {
 			_, err = l.pool.Exec(ctx, lateSQL, string(list))
 		}
 		return err
 	}
-	return pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{BeginQuery: byKeySQL}, func(tx pgx.Tx) error {
-		s, lost, err := l.readEnds(ctx, tx, batch)
+	err := l.settleEnds(ctx, ends, batch, false)
+	if isLocked(err) {
+		err = l.settleEnds(ctx, ends, batch, true)
+	}
+	return err
+}
+
+// lockSQL is for how long ends wait for accounts that another transaction has locked. Engines are done sooner, so it is somebody's psql.
+const lockSQL = "; SET LOCAL lock_timeout = 500"
+
+// settleEnds settles calls that may hold something. With skip it waits for no account that somebody else has locked, and leaves out the ends that need it: others must not wait for it.
+func (l *Ledger) settleEnds(ctx context.Context, ends []*ended, batch []call.CDR, skip bool) error {
+	return pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{BeginQuery: byKeySQL + lockSQL}, func(tx pgx.Tx) error {
+		s, lost, err := l.readEnds(ctx, tx, batch, skip)
 		if err != nil {
 			return err
 		}
+		l.locked.note(s, l.now())
+		left := slices.DeleteFunc(slices.Clone(batch), func(cdr call.CDR) bool { return s.endNeedsStuck(&cdr) })
+		ends = slices.DeleteFunc(slices.Clone(ends), func(end *ended) bool {
+			end.locked = s.endNeedsStuck(&end.CDR)
+			return end.locked
+		})
+		out := settlement{given: len(ends), booked: make(map[[2]string][]charging.Booked), stored: make(map[[2]string]bool)}
 		late := func(cdr *call.CDR) bool {
 			return cdr.Outcome != call.OutcomeNodeLost && lost[keyOf(cdr)]
 		}
-		was, err := readBooked(ctx, tx, slices.DeleteFunc(slices.Clone(batch), func(cdr call.CDR) bool { return !late(&cdr) }))
+		was, err := readBooked(ctx, tx, slices.DeleteFunc(slices.Clone(left), func(cdr call.CDR) bool { return !late(&cdr) }))
 		if err != nil {
 			return err
 		}
-		out := settlement{given: given, booked: make(map[[2]string][]charging.Booked), stored: make(map[[2]string]bool)}
-		for i := range batch {
-			if cdr := &batch[i]; late(cdr) {
+		for i := range left {
+			if cdr := &left[i]; late(cdr) {
 				l.correct(&out, s, was, cdr)
 			} else {
 				l.settle(&out, s, cdr)
@@ -220,6 +239,24 @@ func (l *Ledger) writeEnds(ctx context.Context, ends []*ended) error {
 	})
 }
 
+// endNeedsStuck reports whether the end of a call charges an account that somebody else has locked.
+func (s *state) endNeedsStuck(cdr *call.CDR) bool {
+	if len(s.stuck) == 0 {
+		return false
+	}
+	var parties []charging.Party
+	for i := range cdr.Blind {
+		parties = append(append(parties, cdr.Blind[i].Terms.Payers...), cdr.Blind[i].Terms.Credit)
+	}
+	key := keyOf(cdr)
+	for number := 1; number <= maxCharges; number++ {
+		for _, row := range s.reservations[charging.Key{CallID: key[0], Node: key[1], Number: number}] {
+			parties = append(parties, charging.Party{Account: row.account}, row.terms.Credit)
+		}
+	}
+	return slices.ContainsFunc(parties, s.isStuck)
+}
+
 // stored counts the CDRs that were new.
 func (l *Ledger) stored(row pgx.Row, of int) (n int, err error) {
 	if err := row.Scan(&n); err != nil {
@@ -230,13 +267,10 @@ func (l *Ledger) stored(row pgx.Row, of int) (n int, err error) {
 	return n, nil
 }
 
-const (
-	thereSQL    = `SELECT c.call_id, c.node, c.lost FROM cdr_key c JOIN unnest($1::text[], $2::text[]) AS g (call_id, node) USING (call_id, node)`
-	lockEndsSQL = `SELECT b.account FROM account_balance b WHERE b.account = ANY ($1::text[]) ORDER BY b.account FOR UPDATE`
-)
+const thereSQL = `SELECT c.call_id, c.node, c.lost FROM cdr_key c JOIN unnest($1::text[], $2::text[]) AS g (call_id, node) USING (call_id, node)`
 
 // readEnds reads what the ends of a batch settle, and locks the accounts. It looks twice: which accounts are concerned, and, with those locked, how things are.
-func (l *Ledger) readEnds(ctx context.Context, tx pgx.Tx, batch []call.CDR) (s *state, lost map[[2]string]bool, err error) {
+func (l *Ledger) readEnds(ctx context.Context, tx pgx.Tx, batch []call.CDR, skip bool) (s *state, lost map[[2]string]bool, err error) {
 	var calls wanted
 	for i := range batch {
 		calls.callIDs, calls.nodes = append(calls.callIDs, Cut(batch[i].CallID, maxCDRText)), append(calls.nodes, Cut(batch[i].Node, maxCDRText))
@@ -244,7 +278,7 @@ func (l *Ledger) readEnds(ctx context.Context, tx pgx.Tx, batch []call.CDR) (s *
 	if s, err = calls.read(ctx, tx, &pgx.Batch{}); err != nil {
 		return nil, nil, err
 	}
-	var parties wanted
+	parties := wanted{skip: skip, stuck: l.locked.now(l.now())}
 	for _, rows := range s.reservations {
 		for i := range rows {
 			parties.party(charging.Party{Account: rows[i].account})
