@@ -143,3 +143,35 @@ func TestALostCallEndsWhenItWasLastNamed(t *testing.T) {
 	}
 	wellKept(t, dsn)
 }
+
+// TestALostCallIsClosedWhileItsEndComes: the end finds no record, and then the record of the reaper is there. What was granted blind is charged all the same.
+func TestALostCallIsClosedWhileItsEndComes(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	accounts(t, dsn, map[string]string{"anna": "10"})
+	l := newLedger(t, dsn)
+	reaper := dial(t, dsn)
+	if _, err := reaper.Exec(t.Context(), `BEGIN; INSERT INTO cdr (call_id, node, outcome, started_at, ended_at, cause, presentation) VALUES ('call-1', 'node1', 'node_lost', now(), now(), 0, 'allowed')`); err != nil {
+		t.Fatal(err)
+	}
+	end := over("call-1", 30*time.Second)
+	end.Blind = []charging.Blind{{Number: 1, Granted: 60, Terms: payBy("anna")}}
+	done := make(chan error, 1)
+	go func() {
+		_, err := l.End(within(t), end)
+		done <- err
+	}()
+	await(t, func() bool { // it waits for the record
+		return ask[int](t, dsn, "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())") > 0
+	})
+	if _, err := reaper.Exec(t.Context(), "COMMIT"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if got := ask[string](t, dsn, "SELECT outcome || ' ' || x.talk_ms FROM cdr JOIN cdr_correction x USING (call_id, node)") + ", " + balance(t, dsn, "anna"); got != "node_lost 30000, 9.7 0" {
+		t.Errorf("%s", got)
+	}
+	wellKept(t, dsn)
+}

@@ -261,28 +261,37 @@ func (d *day) pay(key [2]string, spent map[string]int64) {
 	for account, amount := range spent {
 		d.spent[account] += amount
 	}
-	if d.calls != nil {
-		d.calls[key] = spent
-	}
+	d.calls[key] = spent
 }
 
-// wrongCalls lists the first calls that were charged otherwise than they should have been.
+// wrongCalls lists the first calls that were charged otherwise than they should have been, and what is known of them.
 func (d *day) wrongCalls(t *testing.T, conn *pgxpool.Pool) (list []string) {
 	t.Helper()
-	rows, err := conn.Query(t.Context(), "SELECT call_id, node, jsonb_object_agg(account, amount) FROM (SELECT call_id, node, account, (-sum(amount) * 1000000)::bigint AS amount FROM ledger_entry WHERE call_id IS NOT NULL GROUP BY 1, 2, 3) AS x GROUP BY 1, 2")
+	rows, err := conn.Query(t.Context(), `SELECT k.call_id, k.node, coalesce((SELECT jsonb_object_agg(account, amount) FROM (SELECT account, (-sum(amount) * 1000000)::bigint AS amount FROM ledger_entry e
+		WHERE e.call_id = k.call_id AND e.node = k.node GROUP BY 1) AS x), '{}') FROM cdr_key k`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var key [2]string
 	var booked map[string]int64
+	var wrong [][2]string
 	if _, err := pgx.ForEachRow(rows, []any{&key[0], &key[1], &booked}, func() error {
-		if !same(booked, d.calls[key]) && len(list) < 5 {
-			list = append(list, fmt.Sprintf("call %s of %s was charged %v, not %v", key[0], key[1], booked, d.calls[key]))
+		if !same(booked, d.calls[key]) && len(wrong) < 5 {
+			list, wrong = append(list, fmt.Sprintf("call %s of %s was charged %v, not %v", key[0], key[1], booked, d.calls[key])), append(wrong, key)
 		}
 		booked = nil
 		return nil
 	}); err != nil {
 		t.Fatal(err)
+	}
+	for i, key := range wrong {
+		for _, table := range []string{"cdr", "cdr_correction", "reservation", "ledger_entry"} {
+			var text string
+			if err := conn.QueryRow(t.Context(), "SELECT coalesce(string_agg(jsonb_strip_nulls(to_jsonb(x))::text, ' '), 'none') FROM "+table+" x WHERE call_id = $1 AND node = $2", key[0], key[1]).Scan(&text); err != nil {
+				t.Fatal(err)
+			}
+			list[i] += "\n" + table + ": " + text
+		}
 	}
 	return list
 }
@@ -348,5 +357,5 @@ type heartbeats struct {
 	lost    map[[2]string]*dayCall // by call id and node; with the truth's lock
 	heard   atomic.Int64
 	unknown int
-	calls   map[[2]string]map[string]int64 // what each call cost; nil in a day that is too long
+	calls   map[[2]string]map[string]int64 // what each call cost
 }

@@ -194,12 +194,20 @@ func (l *Ledger) writeEnds(ctx context.Context, ends []*ended) error {
 		}
 		return err
 	}
-	err := l.settleEnds(ctx, ends, batch, false)
-	if isLocked(err) {
-		err = l.settleEnds(ctx, ends, batch, true)
+	for try, skip := 0, false; ; try++ {
+		err := l.settleEnds(ctx, ends, batch, skip)
+		switch {
+		case isLocked(err) && !skip:
+			skip = true
+		case errors.Is(err, errMeanwhile) && try < 5:
+		default:
+			return err
+		}
 	}
-	return err
 }
+
+// errMeanwhile is in the error of ends of which another engine has stored one since they were looked for. Accounts that both lock prevent that, but a lost call without reservations locks none.
+var errMeanwhile = errors.New("another engine has stored the end of a call meanwhile")
 
 // lockSQL is for how long ends wait for accounts that another transaction has locked. Engines are done sooner, so it is somebody's psql.
 const lockSQL = "; SET LOCAL lock_timeout = 500"
@@ -235,6 +243,14 @@ func (l *Ledger) settleEnds(ctx context.Context, ends []*ended, batch []call.CDR
 		if err := l.write(ctx, tx, &out); err != nil {
 			return err
 		}
+		for i := range left {
+			key := keyOf(&left[i])
+			if _, there := lost[key]; !there && !out.stored[key] {
+				return errMeanwhile
+			}
+		}
+		l.metrics.cdrs.Add(float64(len(out.stored)))
+		l.metrics.duplicates.Add(float64(out.given - len(out.stored)))
 		return tell(ctx, tx, ends, &out)
 	})
 }
@@ -467,7 +483,5 @@ func (l *Ledger) write(ctx context.Context, tx pgx.Tx, out *settlement) error {
 	if err != nil {
 		return err
 	}
-	l.metrics.cdrs.Add(float64(len(out.stored)))
-	l.metrics.duplicates.Add(float64(out.given - len(out.stored)))
 	return nil
 }
