@@ -1,6 +1,9 @@
 package store
 
-import "ringmaster/store/ledger"
+import (
+	"ringmaster/store/books"
+	"ringmaster/store/ledger"
+)
 
 // Ledger writes down what calls and nodes leave behind, and what calls spend; see package ledger.
 type Ledger = ledger.Ledger
@@ -10,5 +13,5 @@ func (s *Store) NewLedger() *Ledger {
 	return ledger.New(ledger.Config{Pool: s.pool, Engine: s.engine, Registry: s.metrics.registry, Log: s.log})
 }
 
-// Books reads what the ledger wrote; see package ledger.
-func (s *Store) Books() *ledger.Books { return ledger.NewBooks(s.pool) }
+// Books reads what the ledger wrote; see package books.
+func (s *Store) Books() *books.Books { return books.New(s.pool) }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"ringmaster/store"
-	"ringmaster/store/ledger"
+	"ringmaster/store/books"
 )
 
 // ledgerCommand reads the books.
@@ -68,7 +68,7 @@ func (c *ledgerBalanceCommand) Run(ctx context.Context, t terminal) error {
 		if err != nil {
 			return err
 		}
-		if err := show(t.out, c.JSON, balances, "account\tbalance\theld\tcredit\tmay spend\t\tcalls\tstate", func(b ledger.Balance) string {
+		if err := show(t.out, c.JSON, balances, "account\tbalance\theld\tcredit\tmay spend\t\tcalls\tstate", func(b books.Balance) string {
 			return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s", b.Account, b.Balance, b.Pending, b.CreditLimit, b.Available, b.Currency, b.Calls, b.State)
 		}); err != nil {
 			return err
@@ -95,7 +95,7 @@ func (c *ledgerStatementCommand) Run(ctx context.Context, t terminal) error {
 		if err != nil {
 			return err
 		}
-		return show(t.out, c.JSON, entries, "at\tkind\tamount\tbalance\tcall\tcalled\tfor\tby", func(e ledger.Entry) string {
+		return show(t.out, c.JSON, entries, "at\tkind\tamount\tbalance\tcall\tcalled\tfor\tby", func(e books.Entry) string {
 			return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", e.At.UTC().Format(time.DateTime), e.Kind, e.Amount, e.Balance, e.CallID, e.Called, e.Reference, e.By)
 		})
 	})
@@ -111,7 +111,7 @@ func (c *ledgerPendingCommand) Run(ctx context.Context, t terminal) error {
 		if err != nil {
 			return err
 		}
-		return show(t.out, c.JSON, held, "since\tcall\tnode\taccount\tamount\tgood for\twhy", func(h ledger.Held) string {
+		return show(t.out, c.JSON, held, "since\tcall\tnode\taccount\tamount\tgood for\twhy", func(h books.Held) string {
 			return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%d s\t%s", h.CreatedAt.UTC().Format(time.DateTime), h.CallID, h.Node, h.Account, h.Amount, h.Seconds, h.Why)
 		})
 	})
@@ -133,7 +133,7 @@ func (c *ledgerCheckCommand) Run(ctx context.Context, t terminal) error {
 		if err != nil {
 			return err
 		}
-		if err := show(t.out, c.JSON, violations, "what does not hold\tof\tfigures", func(v ledger.Violation) string {
+		if err := show(t.out, c.JSON, violations, "what does not hold\tof\tfigures", func(v books.Violation) string {
 			return fmt.Sprintf("%s\t%s\t%s", v.Invariant, v.Subject, v.Detail)
 		}); err != nil {
 			return err

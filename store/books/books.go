@@ -1,4 +1,5 @@
-package ledger
+// Package books reads what the ledger wrote, for people: balances, statements, what is held, and what is wrong. It writes nothing, and no call waits for it.
+package books
 
 import (
 	"context"
@@ -9,11 +10,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Books reads what the ledger wrote, for people. Amounts are decimals, as Postgres writes them.
+// Books are read by a pool. Amounts are decimals, as Postgres writes them.
 type Books struct{ pool *pgxpool.Pool }
 
-// NewBooks reads by a pool.
-func NewBooks(pool *pgxpool.Pool) *Books { return &Books{pool} }
+// New reads by a pool.
+func New(pool *pgxpool.Pool) *Books { return &Books{pool} }
 
 // Balance is what an account has, holds for calls, and may spend.
 type Balance struct {
@@ -31,7 +32,7 @@ type Balance struct {
 func (b *Books) Balances(ctx context.Context, names []string) ([]Balance, error) {
 	rows, err := b.pool.Query(ctx, `SELECT a.account::text, a.currency, a.state, trim_scale(b.balance)::text, trim_scale(b.pending)::text, trim_scale(a.credit_limit)::text, trim_scale(b.balance + a.credit_limit - b.pending)::text,
 			(SELECT count(DISTINCT (r.call_id, r.node)) FROM reservation r WHERE r.account = a.account AND r.state = 'pending')::int
-		FROM account a JOIN account_balance b USING (account) WHERE cardinality($1::text[]) = 0 OR a.account = ANY ($1::text[]) ORDER BY a.account`, list(names))
+		FROM account a JOIN account_balance b USING (account) WHERE cardinality($1::text[]) = 0 OR a.account = ANY ($1::text[]) ORDER BY a.account`, append([]string{}, names...)) // never NULL
 	if err != nil {
 		return nil, fmt.Errorf("couldn't read balances: %w", err)
 	}
