@@ -158,14 +158,19 @@ FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, talk_ms bigint
 WHERE c.lost AND g.outcome <> 'node_lost' ORDER BY g.call_id, g.node
 ON CONFLICT DO NOTHING`
 
-// firstEnds keeps the first end of each call. A node may send several, and they may differ: one of them counts, with all that it says.
+// firstEnds keeps one end of each call. A node may send several, and they may differ: the first counts, with all that it says. But what a node says counts for more than that the reaper heard nothing.
 func firstEnds(batch []*ended) (first []call.CDR) {
-	seen := make(map[[2]string]bool, len(batch))
+	at := make(map[[2]string]int, len(batch))
 	first = make([]call.CDR, 0, len(batch))
 	for _, end := range batch {
-		if key := keyOf(&end.CDR); !seen[key] {
-			seen[key] = true
+		key := keyOf(&end.CDR)
+		i, known := at[key]
+		switch {
+		case !known:
+			at[key] = len(first)
 			first = append(first, end.CDR)
+		case first[i].Outcome == call.OutcomeNodeLost && end.Outcome != call.OutcomeNodeLost:
+			first[i] = end.CDR
 		}
 	}
 	return first
