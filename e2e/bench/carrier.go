@@ -209,8 +209,8 @@ func (b *bench) editToLive(ctx context.Context, engine *process, e *editor) erro
 // editEvery is the pace of the edits beside queries.
 const editEvery = 100 * time.Millisecond
 
-// editsBesideQueries measures what an edit every 100 ms does to the callers' p99, at a quarter of what the engine can do: many short turns with and without
-// edits, one after the other, so that both have their part of whatever else happens, and the percentile of all turns of a kind together.
+// editsBesideQueries measures what an edit every 100 ms does to the callers' p99, at a quarter of what the engine can do: turns with and without
+// edits, one after the other in one run, so that both have their part of whatever else happens, and the percentile of all turns of a kind together.
 //
 // A carrier's Postgres has a machine of its own. Here it shares two processors with engine and generator, so it gets the lowest priority meanwhile: what is
 // left is what an edit costs the engine. query_p99_edit_ratio_shared is the same without that.
@@ -251,38 +251,84 @@ const lowest = 19
 // editTurns are the p99 of queries without and with edits, in milliseconds, and how many edits a second were made.
 type editTurns struct{ quiet, edited, edits float64 }
 
+// interval is how finely the generator tells latencies, and warmUp how long before the first turn it asks already.
+const (
+	interval = 500 * time.Millisecond
+	warmUp   = 3 * time.Second
+)
+
+// turn is a time with edits or without.
+type turn struct {
+	from, to time.Time
+	edited   bool
+}
+
+// editTurns has the generator ask all the time, and edits made every other turn. Intervals that belong to two turns, or none, do not count.
 func (b *bench) editTurns(ctx context.Context, engine *process, e *editor, rate float64) (t editTurns, err error) {
-	length := b.openLength / 4
+	length, count := b.openLength/2, 4*b.rounds
+	var turns []turn
+	edits, failed := 0, make(chan error, 1)
+	asking, over := context.WithCancel(ctx)
+	go func() {
+		failed <- func() error {
+			pause(asking, warmUp)
+			for n := 0; n < count && asking.Err() == nil; n++ {
+				one := turn{from: time.Now(), edited: n%2 == 1}
+				if !one.edited {
+					pause(asking, length)
+				} else {
+					stop := e.begin(ctx)
+					pause(asking, length)
+					made, err := stop()
+					if err != nil {
+						return err
+					}
+					edits += made
+				}
+				one.to = time.Now()
+				turns = append(turns, one)
+			}
+			return nil
+		}()
+	}()
+	s, err := b.load(ctx, engine, warmUp+time.Duration(count)*length+time.Second, rate, "--interval", interval.String())
+	over()
+	if err = cmp.Or(<-failed, err); err != nil {
+		return t, err
+	}
 	var quiet, edited *hdrhistogram.Histogram
-	edits, turns := 0, 4*b.rounds
-	for turn := range turns {
-		for half := range 2 {
-			if (turn+half)%2 == 0 {
-				s, err := b.load(ctx, engine, length, rate)
-				if err == nil {
-					quiet, err = added(quiet, s)
-				}
-				if err != nil {
-					return t, err
-				}
+	for _, one := range s.Intervals {
+		for _, turn := range turns {
+			if one.At.Before(turn.from) || one.At.Add(interval).After(turn.to) {
 				continue
 			}
-			stop := e.begin(ctx)
-			s, err := b.load(ctx, engine, length, rate)
-			made, editing := stop()
-			if err = cmp.Or(err, editing); err == nil {
-				edited, err = added(edited, s)
+			into := &quiet
+			if turn.edited {
+				into = &edited
 			}
+			h, err := hdrhistogram.Decode([]byte(one.Histogram))
 			if err != nil {
-				return t, err
+				return t, fmt.Errorf("couldn't read the histogram of ringmaster load: %w", err)
 			}
-			edits += made
-		}
-		if turn%4 == 3 {
-			say("edits beside queries, turn %d of %d: at %.0f/s p99 %.2f ms, with edits %.2f ms", turn+1, turns, rate, p99(quiet), p99(edited))
+			if *into != nil {
+				h.Merge(*into)
+			}
+			*into = h
 		}
 	}
-	return editTurns{p99(quiet), p99(edited), float64(edits) / (length.Seconds() * float64(turns))}, nil
+	if quiet == nil || edited == nil {
+		return t, fmt.Errorf("ringmaster load told %d intervals, none of them in a turn", len(s.Intervals))
+	}
+	t = editTurns{p99(quiet), p99(edited), float64(edits) / (length.Seconds() * float64(count/2))}
+	say("edits beside queries: at %.0f/s p99 %.2f ms of %d without, %.2f ms of %d with them", rate, t.quiet, quiet.TotalCount(), t.edited, edited.TotalCount())
+	return t, nil
+}
+
+func pause(ctx context.Context, length time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(length):
+	}
 }
 
 // begin makes an edit every 100 ms until stop is called, which says how many were made.
@@ -310,18 +356,6 @@ func (e *editor) begin(ctx context.Context) (stop func() (edits int, err error))
 		err := <-failed
 		return edits, err
 	}
-}
-
-// added adds what a run of the generator took.
-func added(sum *hdrhistogram.Histogram, s sample) (*hdrhistogram.Histogram, error) {
-	one, err := hdrhistogram.Decode([]byte(s.Histogram))
-	if err != nil {
-		return nil, fmt.Errorf("couldn't read the histogram of ringmaster load: %w", err)
-	}
-	if sum != nil {
-		one.Merge(sum)
-	}
-	return one, nil
 }
 
 // p99 is that of a histogram of microseconds, in milliseconds.

@@ -343,9 +343,12 @@ type sample struct {
 	GeneratorCPU float64 `json:"generator_cpu_us"`
 	Latency      latency `json:"latency_ms"`
 	Delay        latency `json:"send_delay_ms"`
-	Histogram    string  `json:"latency_histogram"` // µs
-	cpu          float64 // µs per query
-	others       float64 // part of the machine that something else used meanwhile, 0 to 1
+	Intervals    []struct {
+		At        time.Time `json:"at"`
+		Histogram string    `json:"latency_histogram"` // µs
+	} `json:"intervals"`
+	cpu    float64 // µs per query
+	others float64 // part of the machine that something else used meanwhile, 0 to 1
 }
 
 type latency struct {
@@ -357,7 +360,7 @@ type latency struct {
 
 // load asks a server for a while: closed loop, or at a rate. Answers that came too late for the budget are counted, for
 // time is never an error here; but when most answers are no connect, what is measured is not what it says.
-func (b *bench) load(ctx context.Context, p *process, length time.Duration, rate float64) (s sample, err error) {
+func (b *bench) load(ctx context.Context, p *process, length time.Duration, rate float64, more ...string) (s sample, err error) {
 	numbers := small
 	switch p.name {
 	case "engine1m":
@@ -365,14 +368,15 @@ func (b *bench) load(ctx context.Context, p *process, length time.Duration, rate
 	case "carrier":
 		numbers = large / 10 // as many as there are in a short round, too
 	}
-	return b.ask(ctx, p, fmt.Sprintf("%d-%d", firstNumber, firstNumber+numbers-1), callers, length, rate)
+	return b.ask(ctx, p, fmt.Sprintf("%d-%d", firstNumber, firstNumber+numbers-1), callers, length, rate, more...)
 }
 
 // ask is load for any numbers, called and calling.
-func (b *bench) ask(ctx context.Context, p *process, called, caller string, length time.Duration, rate float64) (s sample, err error) {
+func (b *bench) ask(ctx context.Context, p *process, called, caller string, length time.Duration, rate float64, more ...string) (s sample, err error) {
 	b.loads.Add(1)
 	arguments := []string{"load", "--url", p.url, "--node", nodeName, "--called", called,
 		"--caller", caller, "--connections", fmt.Sprint(connections), "--duration", length.String(), "--seed", fmt.Sprint(b.loads.Load()), "--json"}
+	arguments = append(arguments, more...)
 	if rate > 0 {
 		arguments = append(arguments, "--rate", fmt.Sprintf("%.0f", rate))
 	}

@@ -35,6 +35,7 @@ type Command struct {
 	Duration    time.Duration `short:"d" default:"10s" help:"How long to ask (${default})."`
 	Count       int64         `short:"n" placeholder:"N" help:"Stop after so many queries, if that is sooner."`
 	Timeout     time.Duration `default:"5s" help:"How long to wait for the last answers (${default})."`
+	Interval    time.Duration `help:"With --json, tell the latencies of each interval of this length too. Default: of all of the run only."`
 	Seed        uint64        `default:"1" help:"Seed of the numbers drawn (${default})."`
 	CA          string        `type:"existingfile" placeholder:"FILE" help:"PEM certificates to trust, for https."`
 	AllowRemote bool          `help:"Allow a target that is not this machine."`
@@ -52,11 +53,16 @@ func (c *Command) Validate() error {
 		return fmt.Errorf("--duration is more than 0, not %s", c.Duration)
 	case c.Count < 0:
 		return fmt.Errorf("--count is not negative, as %d is", c.Count)
+	case c.Interval < 0 || c.Interval > 0 && c.Duration/c.Interval > maxIntervals:
+		return fmt.Errorf("--interval makes at most %d intervals of the duration, or is 0, not %s", maxIntervals, c.Interval)
 	case c.Timeout <= 0:
 		return fmt.Errorf("--timeout is more than 0, not %s", c.Timeout)
 	}
 	return nil
 }
+
+// maxIntervals bounds the result.
+const maxIntervals = 10_000
 
 // ErrBad is the error when a query got no answer, a fault, or an HTTP status other than 200: the result says how many.
 var ErrBad = errors.New("not every query was answered well")
@@ -222,7 +228,13 @@ type loadResult struct {
 
 	CPU float64 `json:"generator_cpu_us"` // per answer
 
-	Histogram string `json:"latency_histogram"` // of all latencies in µs, so that runs can be added up: an HdrHistogram, version 2, compressed, in base64
+	Intervals []interval `json:"intervals,omitempty"` // with --interval
+}
+
+// interval is a part of a run, by when queries were due. Its histogram is of all latencies in µs, so that intervals can be added up: an HdrHistogram, version 2, compressed, in base64.
+type interval struct {
+	At        time.Time `json:"at"` // when it began
+	Histogram string    `json:"latency_histogram"`
 }
 
 // latency is a distribution in milliseconds.

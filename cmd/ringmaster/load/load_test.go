@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/alecthomas/kong"
 
 	"ringmaster/rpc/api"
@@ -137,6 +138,41 @@ func TestLoadAsksForDistinctCallsInTheRange(t *testing.T) {
 	}
 }
 
+// TestLoadTellsIntervals: all latencies are in one of them, by when their query was due, and a slow time is in its own.
+func TestLoadTellsIntervals(t *testing.T) {
+	const pause = 60 * time.Millisecond
+	began := time.Now()
+	var slow atomic.Int64
+	_, url := startFake(t, func(int) (int, string) {
+		if at := time.Since(began); at > 500*time.Millisecond && at < 600*time.Millisecond {
+			time.Sleep(pause)
+			slow.Add(1)
+		}
+		return 200, connectReply()
+	})
+	result, err := generate(t, url, "--rate", "400", "--duration", "1s", "--interval", "100ms", "--connections", "16")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers, slowest := int64(0), 0
+	for i, one := range result.Intervals {
+		h, err := hdrhistogram.Decode([]byte(one.Histogram))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answers += h.TotalCount()
+		if i > 0 && one.At.Sub(result.Intervals[i-1].At) != 100*time.Millisecond {
+			t.Errorf("interval %d begins at %v", i, one.At)
+		}
+		if h.ValueAtPercentile(90) >= pause.Microseconds()*9/10 {
+			slowest++
+		}
+	}
+	if len(result.Intervals) != 10 || answers != result.Answers || slow.Load() == 0 || slowest < 1 || slowest > 3 {
+		t.Errorf("%d intervals with %d of %d answers, %d of them slow; %d queries were slow", len(result.Intervals), answers, result.Answers, slowest, slow.Load())
+	}
+}
+
 func TestLoadCountsFaultsAndStatuses(t *testing.T) {
 	_, url := startFake(t, func(n int) (int, string) {
 		switch {
@@ -172,6 +208,7 @@ func TestLoadSaysAtOnceWhatIsWrong(t *testing.T) {
 		{[]string{"--url", refuses, "--called", "+49800"}, "is no range of numbers"},
 		{[]string{"--url", refuses, "--called", "49801-49800"}, "ends before it begins"},
 		{[]string{"--url", refuses, "--connections", "0"}, "--connections is 1 to 10000"},
+		{[]string{"--url", refuses, "--interval", "1us"}, "--interval makes at most 10000 intervals"},
 		{[]string{"--url", refuses, "--duration", "0s"}, "--duration is more than 0"},
 	} {
 		err := load(t, io.Discard, io.Discard, x.arguments...)

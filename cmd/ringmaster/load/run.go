@@ -29,6 +29,9 @@ type loadRun struct {
 	left    atomic.Int64       // queries that may still be asked, if there is a count
 	due     chan time.Duration // open loop: when each query is due, after start
 	unsent  int64              // open loop
+
+	mu        sync.Mutex
+	intervals []*hdrhistogram.Histogram // nil where nothing was due
 }
 
 // loadWorker asks on one connection. The counters that progress reads are atomic; the rest is the worker's own
@@ -47,6 +50,8 @@ type loadWorker struct {
 	latency      *hdrhistogram.Histogram // µs
 	delay        *hdrhistogram.Histogram // µs
 	last         time.Duration           // when the last answer came, after start
+	interval     int                     // that is under way, and
+	latest       *hdrhistogram.Histogram // its latencies, µs; nil: none are wanted
 }
 
 const (
@@ -55,6 +60,11 @@ const (
 	pace         = 100 * time.Microsecond // how often the open loop looks what is due, at most
 )
 
+// newIntervalHistogram is good to a hundredth, and small: adding it up must not keep the machine busy.
+func newIntervalHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(1, longest.Microseconds(), 2)
+}
+
 func newHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(1, longest.Microseconds(), 3)
 }
@@ -62,7 +72,11 @@ func newHistogram() *hdrhistogram.Histogram {
 func newLoadRun(c *Command, target *loadTarget) *loadRun {
 	r := &loadRun{command: c, target: target}
 	for i := range c.Connections {
-		r.workers = append(r.workers, &loadWorker{
+		var latest *hdrhistogram.Histogram
+		if c.Interval > 0 {
+			latest = newIntervalHistogram()
+		}
+		r.workers = append(r.workers, &loadWorker{latest: latest,
 			run: r, request: target.request.clone(), random: rand.New(rand.NewPCG(c.Seed, uint64(i))),
 			faults: make(map[int]int64), statuses: make(map[int]int64), errors: make(map[string]int64),
 			latency: newHistogram(), delay: newHistogram(),
@@ -258,6 +272,13 @@ func (w *loadWorker) ask(asking context.Context, due time.Duration) {
 	}
 	w.last = time.Since(w.run.start)
 	w.latency.RecordValue(clamp(w.last - due))
+	if w.latest != nil {
+		if now := int(due / w.run.command.Interval); now != w.interval {
+			w.addInterval()
+			w.interval = now
+		}
+		w.latest.RecordValue(clamp(w.last - due))
+	}
 	w.answers.Add(1)
 	if answer.status != 200 {
 		w.statuses[answer.status]++
@@ -272,6 +293,21 @@ func (w *loadWorker) ask(asking context.Context, due time.Duration) {
 		w.conn.Store(nil)
 		c.close()
 	}
+}
+
+// addInterval adds what was measured in an interval to what the others have.
+func (w *loadWorker) addInterval() {
+	w.run.mu.Lock()
+	defer w.run.mu.Unlock()
+	for len(w.run.intervals) <= w.interval {
+		w.run.intervals = append(w.run.intervals, nil)
+	}
+	all := &w.run.intervals[w.interval]
+	if *all == nil {
+		*all = newIntervalHistogram()
+	}
+	(*all).Merge(w.latest)
+	w.latest.Reset()
 }
 
 func (w *loadWorker) dial(ctx context.Context) error {
@@ -318,6 +354,9 @@ func (r *loadRun) result(cpu time.Duration) *loadResult {
 	for _, w := range r.workers {
 		took.Merge(w.latency)
 		delays.Merge(w.delay)
+		if w.latest != nil {
+			w.addInterval()
+		}
 		last = max(last, w.last)
 		result.Answers += w.answers.Load()
 		result.Connects += w.connects
@@ -341,13 +380,20 @@ func (r *loadRun) result(cpu time.Duration) *loadResult {
 		result.CPU = float64(cpu.Microseconds()) / float64(result.Answers)
 	}
 	result.Latency = distribution(took)
-	if text, err := took.Encode(hdrhistogram.V2CompressedEncodingCookieBase); err == nil { // it writes to memory, which does not fail
-		result.Histogram = string(text)
-	}
 	if c.Rate > 0 {
 		result.Loop = "open"
 		delay := distribution(delays)
 		result.Delay = &delay
+	}
+	for i, h := range r.intervals {
+		if h == nil {
+			continue
+		}
+		text, err := h.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+		if err != nil { // it writes to memory, which does not fail
+			panic(err)
+		}
+		result.Intervals = append(result.Intervals, interval{r.start.Add(time.Duration(i) * c.Interval), string(text)})
 	}
 	return result
 }
