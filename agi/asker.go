@@ -95,7 +95,7 @@ func (f *fault) Error() string { return fmt.Sprintf("fault %d: %s", f.Code, f.Te
 // elsewhere says that the fault means "this engine cannot, now": another one is asked.
 func (f *fault) elsewhere() bool {
 	switch f.Code {
-	case api.FaultOverBudget, api.FaultOverloaded, api.FaultNotReady, api.FaultNotDurable, api.FaultInternal, api.FaultSystem, api.FaultTransport:
+	case api.FaultOverBudget, api.FaultOverloaded, api.FaultNotReady, api.FaultNotDurable, api.FaultAccountLocked, api.FaultInternal, api.FaultSystem, api.FaultTransport:
 		return true
 	}
 	return false

@@ -47,6 +47,9 @@ func (a *Agent) answered(v url.Values) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if a.calls.hasEnded(c.ID) {
+		return errors.New("the call has ended")
+	}
 	if step := integer(v.Get(formStep), math.MaxInt32); step != c.Step || len(c.Pending) == 0 || c.Pending[0].Op != api.OpConnect {
 		return fmt.Errorf("step %d is told to be answered, step %d runs", step, c.Step)
 	}
@@ -179,7 +182,7 @@ func (a *Agent) extend(ctx context.Context, e extension, sent []talk) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.Conversation
-	if now == nil || now.Lasted > 0 || !now.Since.Equal(told.Since) || len(c.Pending) == 0 || !c.Pending[0].Extendable || e.MaximumSeconds < now.Limit {
+	if a.calls.hasEnded(c.ID) || now == nil || now.Lasted > 0 || !now.Since.Equal(told.Since) || len(c.Pending) == 0 || !c.Pending[0].Extendable || e.MaximumSeconds < now.Limit {
 		a.metrics.extensions.WithLabelValues(extendStale).Inc()
 		return
 	}
@@ -227,7 +230,7 @@ func (a *Agent) warnCaller(ctx context.Context, c *call) {
 	}
 	defer c.mu.Unlock()
 	now := c.Conversation
-	if now == nil || now.Lasted > 0 || !c.Movable || len(c.Pending) == 0 || now.Limit == now.Warned || now.Peer == "" {
+	if a.calls.hasEnded(c.ID) || now == nil || now.Lasted > 0 || !c.Movable || len(c.Pending) == 0 || now.Limit == now.Warned || now.Peer == "" {
 		return
 	}
 	left := time.Duration(now.Limit)*time.Second - a.now().Sub(now.Since)

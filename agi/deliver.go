@@ -164,7 +164,7 @@ func (d *deliverer) round(ctx context.Context, names []string, later func(name s
 // refusedForNow says that an engine looked at this very end and could not take it, so that others may still pass.
 func refusedForNow(err error) bool {
 	var f *fault
-	return errors.As(err, &f) && (f.Code == api.FaultInternal || f.Code == api.FaultApplication)
+	return errors.As(err, &f) && (f.Code == api.FaultInternal || f.Code == api.FaultApplication || f.Code == api.FaultAccountLocked)
 }
 
 // deliver sends one end. nil: it is not in the spool any more, because an engine has it or because it was moved aside.

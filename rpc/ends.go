@@ -60,7 +60,7 @@ func endMethod() *method {
 			{api.CallID, textKind, true, "The call that is recorded."},
 			{api.Charges, arrayKind, true, "What was charged, one struct for each account; empty when nothing was. See Charges."},
 		},
-		faults:  []int{api.FaultApplication, api.FaultSessionInvalid, api.FaultNotYourCall, api.FaultOverloaded, api.FaultNotDurable},
+		faults:  []int{api.FaultApplication, api.FaultSessionInvalid, api.FaultNotYourCall, api.FaultOverloaded, api.FaultNotDurable, api.FaultAccountLocked},
 		serve:   (*Server).callEnd,
 		durable: true,
 	}
@@ -120,6 +120,9 @@ func (q *query) durably(write func(context.Context) error) *wire.Fault {
 	case q.server.inVain != nil && q.server.inVain(err):
 		q.server.logger.Error("couldn't make a record durable, and never will", "node", q.node.Name, "error", err)
 		return &wire.Fault{Code: api.FaultApplication, Message: "can never be made durable as it is; why is in the engine's log"}
+	case q.server.locked != nil && q.server.locked(err):
+		q.server.logger.Warn("somebody keeps an account locked; its calls' records wait", "node", q.node.Name, "error", err)
+		return &wire.Fault{Code: api.FaultAccountLocked, Message: "another session keeps an account of the call locked; send it again later"}
 	}
 	q.server.logger.Warn("couldn't make a record durable", "node", q.node.Name, "error", err)
 	return &wire.Fault{Code: api.FaultNotDurable, Message: "could not be made durable now; send it again later"}

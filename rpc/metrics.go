@@ -50,7 +50,7 @@ func classOf(fault *wire.Fault) class {
 		return classInternal
 	case fault.Code == api.FaultInvalidParameters:
 		return classInvalid
-	case fault.Code >= api.FaultOverBudget && fault.Code <= api.FaultNotDurable:
+	case fault.Code >= api.FaultOverBudget && fault.Code <= api.FaultNotDurable, fault.Code == api.FaultAccountLocked:
 		return classUnavailable
 	case fault.Code > 0:
 		return classRefused

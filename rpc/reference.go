@@ -65,6 +65,7 @@ var faultDocs = []faultDoc{
 	{api.FaultMulticall, "A multicall inside a multicall, or too many calls in one.", "Send fewer."},
 	{api.FaultNoAccount, "There is no such account.", "Tell the caller."},
 	{api.FaultVoucher, "The voucher is unknown, used for another account, past its validity or in another currency; or there were too many wrong ones.", "Tell the caller. Do not try again by yourself: wrong vouchers have a budget."},
+	{api.FaultAccountLocked, "Somebody keeps an account of this call locked, in an open transaction.", "Keep it and send it again later; send others meanwhile."},
 }
 
 // instructionDocs explains the instructions, in the order of api's Op words.

@@ -70,6 +70,7 @@ type Config struct {
 	MaxEnds         int              // DefaultMaxEnds in flight, waiting for the ledger
 	RecentAnswers   int              // DefaultRecentAnswers remembered
 	InVain          func(error) bool // whether an error of the ledger says that trying again is in vain; nil: none does
+	Locked          func(error) bool // whether it says that somebody keeps an account locked, which concerns this call only; nil: none does
 	Warnings        func() []string  // what is wrong though the engine serves, for /healthz; may be nil
 	Logger          *slog.Logger     // slog.Default()
 }
@@ -83,6 +84,7 @@ type Server struct {
 	logger   *slog.Logger
 	warnings func() []string
 	inVain   func(error) bool
+	locked   func(error) bool
 
 	budget          time.Duration
 	endTimeout      time.Duration
@@ -116,7 +118,7 @@ func New(c Config) (*Server, error) {
 		return nil, errors.New("couldn't make the RPC server: a limit is negative")
 	}
 	s := &Server{
-		source: c.Source, ledger: c.Ledger, registry: c.Registry, now: c.Now, logger: c.Logger, warnings: c.Warnings, inVain: c.InVain,
+		source: c.Source, ledger: c.Ledger, registry: c.Registry, now: c.Now, logger: c.Logger, warnings: c.Warnings, inVain: c.InVain, locked: c.Locked,
 		budget:          orDefault(c.Budget, DefaultBudget),
 		endTimeout:      orDefault(c.EndTimeout, DefaultEndTimeout),
 		sessionLifetime: orDefault(c.SessionLifetime, DefaultSessionLifetime),

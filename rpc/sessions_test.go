@@ -140,6 +140,7 @@ func TestEndIsDurable(t *testing.T) {
 	t.Parallel()
 	e := startEngine(t, func(c *Config) {
 		c.EndTimeout, c.InVain = 50*time.Millisecond, func(err error) bool { return errors.Is(err, errNever) }
+		c.Locked = func(err error) bool { return errors.Is(err, errLocked) }
 	})
 	session := e.must("call.start", startOf("m-1", "08001"))["session"]
 	end := members{"session": session, "call_id": "m-1", "cause": 16}
@@ -155,6 +156,12 @@ func TestEndIsDurable(t *testing.T) {
 	if strings.Contains(err.Error(), "disk") {
 		t.Error("a node is told what is wrong with the database")
 	}
+
+	e.ledger.mu.Lock()
+	e.ledger.fail = errLocked
+	e.ledger.mu.Unlock()
+	_, err = e.call("call.end", end)
+	wantFault(t, err, api.FaultAccountLocked)
 
 	e.ledger.mu.Lock()
 	e.ledger.fail, e.ledger.hold = nil, make(chan struct{})
@@ -184,6 +191,8 @@ func TestEndIsDurable(t *testing.T) {
 }
 
 var errNever = errors.New("such a record can never be stored")
+
+var errLocked = errors.New("an account is locked")
 
 // A node that names its calls like another node's does not speak of its own calls.
 func TestCallsOfAnotherNode(t *testing.T) {

@@ -51,7 +51,9 @@ func loadDelta(ctx context.Context, conn *pgx.Conn, snapshot *logic.Snapshot, se
 		}
 		if conn.PgConn().TxStatus() != 'I' && !conn.IsClosed() {
 			// Should it fail, the connection is closed by it, and no harm is done.
-			_, _ = conn.Exec(context.WithoutCancel(ctx), "ROLLBACK")
+			ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), feedTimeout)
+			defer cancel()
+			_, _ = conn.Exec(ending, "ROLLBACK")
 		}
 	}()
 	now, t, ok, err := touched(ctx, conn, served, retry)

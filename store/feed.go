@@ -246,8 +246,8 @@ func (f *Feed) await(ctx context.Context, conn *pgx.Conn, own string) (heard boo
 			return heard, fmt.Errorf("couldn't wait for edits: %w", err)
 		case n.Channel == own:
 			heard = true
-		case n.Payload == strconv.FormatInt(f.served.revision, 10):
-			// It came with one that was told before it. Should it be another of the same number, the next heartbeat sees that.
+		case f.serves(n.Payload):
+			// It came with one that was told before it. Should it be of a database that was restored and counts the same numbers again, the next heartbeat sees that.
 		default:
 			if err := f.renew(ctx, conn); err != nil {
 				return heard, err
@@ -255,6 +255,12 @@ func (f *Feed) await(ctx context.Context, conn *pgx.Conn, own string) (heard boo
 			f.note(ctx, conn)
 		}
 	}
+}
+
+// serves reports whether a revision that was told is served already.
+func (f *Feed) serves(told string) bool {
+	revision, err := strconv.ParseInt(told, 10, 64)
+	return err == nil && revision <= f.served.revision
 }
 
 // update takes over the newest version: by what was touched since the served one if that can be told, else by all rows.

@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -173,5 +175,68 @@ func TestALostCallIsClosedWhileItsEndComes(t *testing.T) {
 	if got := ask[string](t, dsn, "SELECT outcome || ' ' || x.talk_ms FROM cdr JOIN cdr_correction x USING (call_id, node)") + ", " + balance(t, dsn, "anna"); got != "node_lost 30000, 9.7 0" {
 		t.Errorf("%s", got)
 	}
+	wellKept(t, dsn)
+}
+
+// TestMoreCallsAreLostThanOneLookFinds: each has its record all the same, those too that held nothing and of which only the node's last heartbeat tells.
+func TestMoreCallsAreLostThanOneLookFinds(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	l := newLedger(t, dsn)
+	if err := l.Register(within(t), "node1", "boot-1", 2000, 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	var live []charging.LiveCall
+	for i := range 1020 {
+		live = append(live, charging.LiveCall{CallID: fmt.Sprint("free-", i)})
+	}
+	if _, err := l.Heartbeat(within(t), "node1", "boot-1", len(live), live); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, dsn, "UPDATE node_status SET last_seen = last_seen - interval '70 seconds'")
+	for range 2 {
+		if err := l.Reap(within(t), true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := ask[int](t, dsn, "SELECT count(*) FROM cdr WHERE outcome = 'node_lost'"); n != len(live) {
+		t.Errorf("%d CDRs of %d calls", n, len(live))
+	}
+	if n := ask[int](t, dsn, "SELECT cardinality(calls) FROM node_status"); n > 0 {
+		t.Errorf("the node is still said to have %d calls", n)
+	}
+}
+
+// TestAnExtensionOutlivesItsHeartbeat: whoever asked has gone, and hears of it with the next one.
+func TestAnExtensionOutlivesItsHeartbeat(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	accounts(t, dsn, map[string]string{"anna": "100", "bert": "100"})
+	l := newLedger(t, dsn)
+	if err := l.Register(within(t), "node1", "b", 80, 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	askLedger(t, l, reserve("long", payBy("anna"), 600, 1))
+	askLedger(t, l, reserve("other", payBy("bert"), 600, 1))
+	live := []charging.LiveCall{{CallID: "long", Talk: 500 * time.Second}, {CallID: "other", Talk: 500 * time.Second}}
+	conn := dial(t, dsn)
+	if _, err := conn.Exec(t.Context(), "BEGIN; INSERT INTO adjustment (account, amount, reason) VALUES ('bert', 1, 'coffee')"); err != nil {
+		t.Fatal(err)
+	}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if _, err := l.Heartbeat(gone, "node1", "b", 2, live); err == nil {
+		t.Error("a caller who has gone was answered")
+	}
+	await(t, func() bool {
+		return ask[string](t, dsn, "SELECT coalesce(string_agg(call_id, ' '), '') FROM reservation WHERE extended") == "long" // and the other's account is locked
+	})
+	if _, err := conn.Exec(t.Context(), "COMMIT"); err != nil {
+		t.Fatal(err)
+	}
+	await(t, func() bool {
+		extensions, err := l.Heartbeat(within(t), "node1", "b", 2, live)
+		return err == nil && len(extensions) == 2
+	})
 	wellKept(t, dsn)
 }

@@ -103,6 +103,7 @@ func serveEngine(ctx context.Context, log *slog.Logger, dsn string, f *engineFla
 		Source: feed, Ledger: writer, Registry: registry, Budget: f.Budget, EndTimeout: f.EndTimeout, Validator: validator,
 		Engines: f.Engines, Warnings: func() []string { return configWarnings(feed) }, Logger: log,
 		InVain: func(err error) bool { return errors.Is(err, ledger.ErrInvalid) },
+		Locked: func(err error) bool { return errors.Is(err, ledger.ErrLocked) },
 	})
 	if err != nil {
 		return err

@@ -176,4 +176,5 @@ const (
 	FaultMulticall      = 108 // a multicall inside a multicall, or too many calls in one
 	FaultNoAccount      = 109 // there is no such account
 	FaultVoucher        = 110 // the voucher cannot be redeemed for this account
+	FaultAccountLocked  = 111 // another session keeps an account of the call locked; send this end later, and others meanwhile
 )

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -26,6 +27,36 @@ const runningOutSQL = `SELECT r.call_id, r.charge, r.seconds, r.final, NOT r.fin
 		AND (r.extended OR NOT r.final AND t.answered_at + make_interval(secs => r.seconds - $4::bigint) < clock_timestamp())
 		AND (r.charge = 1 OR t.talk_ms = 0 OR t.answered_at >= r.created_at) -- or it is the conversation before, for which another charge pays
 		AND r.charge = (SELECT max(o.charge) FROM reservation o WHERE o.call_id = r.call_id AND o.node = r.node)`
+
+// extendTime is how long that may take. It is more than a heartbeat's caller waits, who is then told with the next one.
+const extendTime = 2 * time.Second
+
+// extended is what came of it.
+type extended struct {
+	extensions []charging.Extension
+	err        error
+}
+
+// extendSoon is extend on its own time, for a node at most once at a time: money that is hard to come by must not end a call that has some. nil: another one is under way.
+func (l *Ledger) extendSoon(node string, calls []talking) <-chan extended {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.extending[node] || l.life.Err() != nil {
+		return nil
+	}
+	l.extending[node] = true
+	done := make(chan extended, 1)
+	l.ended.Go(func() {
+		ctx, cancel := context.WithTimeout(l.life, extendTime)
+		defer cancel()
+		extensions, err := l.extend(ctx, node, calls)
+		l.mu.Lock()
+		delete(l.extending, node)
+		l.mu.Unlock()
+		done <- extended{extensions, err}
+	})
+	return done
+}
 
 // extend holds more money for conversations that go on, and says for how long they may.
 func (l *Ledger) extend(ctx context.Context, node string, calls []talking) (extensions []charging.Extension, err error) {
@@ -69,11 +100,15 @@ func (l *Ledger) extend(ctx context.Context, node string, calls []talking) (exte
 				want.accounts = append(want.accounts, s.reservations[one][i].account)
 			}
 		}
+		want.skip = true                                           // an account that somebody else has locked keeps no other call from being extended; the next heartbeat comes soon
 		if s, err = want.read(ctx, tx, &pgx.Batch{}); err != nil { // with the accounts locked
 			return err
 		}
 		var held []heldRow
 		for _, one := range running {
+			if slices.ContainsFunc(s.reservations[one], func(r reservation) bool { return s.stuck[r.account] }) {
+				continue
+			}
 			if extension, ok := s.extend(one, &held); ok {
 				extensions = append(extensions, extension)
 			}

@@ -36,13 +36,17 @@ type Ledger struct {
 	nodes   *batcher[nodeReport]
 	asks    *asker
 	secrets *asker
+	life    context.Context // of the writers
 	stop    context.CancelFunc
 	ended   sync.WaitGroup
+
+	mu        sync.Mutex
+	extending map[string]bool // nodes whose calls are being extended
 }
 
 // New starts the writers. Close them before the pool.
 func New(c Config) *Ledger {
-	l := &Ledger{pool: c.Pool, log: c.Log, metrics: newMetrics(c.Registry), now: c.Now, locked: make(stuckAccounts)}
+	l := &Ledger{pool: c.Pool, log: c.Log, metrics: newMetrics(c.Registry), now: c.Now, locked: make(stuckAccounts), extending: make(map[string]bool)}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
 	}
@@ -53,7 +57,7 @@ func New(c Config) *Ledger {
 	l.nodes = newBatcher(queueNode, l, l.writeNodes)
 	l.asks, l.secrets = newAsker(l, queueAsk, MaxBatch), newAsker(l, queueSecret, maxSecrets)
 	ctx, stop := context.WithCancel(context.Background())
-	l.stop = stop
+	l.life, l.stop = ctx, stop
 	l.ended.Go(func() { l.ends.run(ctx) })
 	l.ended.Go(func() { l.nodes.run(ctx) })
 	l.ended.Go(func() { l.asks.run(ctx) })
@@ -66,7 +70,9 @@ func New(c Config) *Ledger {
 // Close ends the writers. Whoever still waits gets an error, and may not know whether the write is durable: doing it again,
 // with any engine, is safe. Stop what calls the ledger first.
 func (l *Ledger) Close() {
+	l.mu.Lock() // nothing is begun after it
 	l.stop()
+	l.mu.Unlock()
 	l.ended.Wait()
 }
 

@@ -55,17 +55,23 @@ func newNodeReport(node, bootID string, capacity *int, channels int, calls []cha
 	return r
 }
 
-// Heartbeat notes that a node is alive, with its channels in use and its live calls, and extends what those of them hold in which people talk. It returns what was extended.
+// Heartbeat notes that a node is alive, with its channels in use and its live calls, and extends what those of them hold in which people talk. It returns what was extended; what is extended after ctx has ended is
+// told with the next heartbeat.
 func (l *Ledger) Heartbeat(ctx context.Context, node, bootID string, channels int, calls []charging.LiveCall) ([]charging.Extension, error) {
 	r := newNodeReport(node, bootID, nil, channels, calls)
-	if err := l.report(ctx, r); err != nil {
+	var done <-chan extended
+	if running := slices.DeleteFunc(slices.Clone(r.Talking), func(t talking) bool { return t.Final }); len(running) > 0 {
+		done = l.extendSoon(r.Node, running)
+	}
+	if err := l.report(ctx, r); err != nil || done == nil {
 		return nil, err
 	}
-	running := slices.DeleteFunc(r.Talking, func(t talking) bool { return t.Final })
-	if len(running) == 0 {
-		return nil, nil
+	select {
+	case came := <-done:
+		return came.extensions, came.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("couldn't extend what calls hold in time: %w", ctx.Err())
 	}
-	return l.extend(ctx, node, running)
 }
 
 func (l *Ledger) report(ctx context.Context, r nodeReport) error {

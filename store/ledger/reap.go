@@ -130,7 +130,8 @@ func (l *Ledger) Reap(ctx context.Context, steady bool) error {
 		l.log.Warn("a call was closed that is not heard of", "call_id", lost[i].CallID, "node", lost[i].Node, "reason", lost[i].reason, "talk", lost[i].Talk)
 	}
 	for _, sql := range []string{
-		"UPDATE node_status SET calls = '{}' WHERE calls <> '{}' AND last_seen < now() - interval '60 seconds'",
+		// Once each of its calls has a record: there may be more than one look finds, and a node may have been lost since that look.
+		"UPDATE node_status n SET calls = '{}' WHERE calls <> '{}' AND last_seen < now() - interval '60 seconds' AND NOT EXISTS (SELECT FROM unnest(n.calls) AS c (call_id) WHERE NOT EXISTS (SELECT FROM cdr_key d WHERE d.call_id = c.call_id AND d.node = n.node))",
 		"DELETE FROM live_call l USING cdr_key c WHERE c.call_id = l.call_id AND c.node = l.node AND l.seen_at < now()", // noted while the call ended
 		"UPDATE limit_place p SET released_at = clock_timestamp() FROM cdr_key c WHERE c.call_id = p.call_id AND c.node = p.node AND p.released_at IS NULL AND p.taken_at < now()",
 		endedSQL,
@@ -150,7 +151,7 @@ func (l *Ledger) Reap(ctx context.Context, steady bool) error {
 
 // expireSQL gives back reservations whose call is not heard of and not known to be anywhere.
 const expireSQL = `WITH locked AS MATERIALIZED (
-		SELECT b.account FROM account_balance b WHERE b.account IN (SELECT account FROM reservation WHERE state = 'pending' AND expires_at < now()) ORDER BY b.account FOR UPDATE),
+		SELECT b.account FROM account_balance b WHERE b.account IN (SELECT account FROM reservation WHERE state = 'pending' AND expires_at < now()) ORDER BY b.account FOR UPDATE SKIP LOCKED),
 	expired AS (UPDATE reservation r SET state = 'expired', settled_at = clock_timestamp() FROM locked k WHERE r.account = k.account AND r.state = 'pending' AND r.expires_at < now()
 		RETURNING r.account, r.amount)
 	UPDATE account_balance b SET pending = b.pending - e.amount FROM (SELECT account, sum(amount) AS amount FROM expired GROUP BY account) AS e WHERE b.account = e.account`
@@ -158,7 +159,7 @@ const expireSQL = `WITH locked AS MATERIALIZED (
 // endedSQL gives back what was granted to calls while they ended, by a transaction that was late.
 const endedSQL = `WITH locked AS MATERIALIZED (
 		SELECT b.account FROM account_balance b WHERE b.account IN (SELECT r.account FROM reservation r JOIN cdr_key c USING (call_id, node) WHERE r.state = 'pending' AND r.created_at < now())
-		ORDER BY b.account FOR UPDATE),
+		ORDER BY b.account FOR UPDATE SKIP LOCKED),
 	voided AS (UPDATE reservation r SET state = 'voided', settled_at = clock_timestamp() FROM locked k, cdr_key c
 		WHERE r.account = k.account AND c.call_id = r.call_id AND c.node = r.node AND r.state = 'pending' RETURNING r.account, r.amount)
 	UPDATE account_balance b SET pending = b.pending - e.amount FROM (SELECT account, sum(amount) AS amount FROM voided GROUP BY account) AS e WHERE b.account = e.account`

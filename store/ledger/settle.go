@@ -200,10 +200,13 @@ func (l *Ledger) writeEnds(ctx context.Context, ends []*ended) error {
 		return err
 	}
 	for try, skip := 0, false; ; try++ {
-		err := l.settleEnds(ctx, ends, batch, skip)
+		err := l.settleEnds(ctx, ends, batch, skip, try >= 2)
 		switch {
 		case isLocked(err) && !skip:
 			skip = true
+		case err == nil && skip && try < 2 && slices.ContainsFunc(ends, func(end *ended) bool { return end.locked }):
+			// Another engine may have had the account for a moment. What is stored by now is stored.
+			time.Sleep(stuckPause)
 		case errors.Is(err, errMeanwhile) && try < 5:
 		default:
 			return err
@@ -215,19 +218,25 @@ func (l *Ledger) writeEnds(ctx context.Context, ends []*ended) error {
 var errMeanwhile = errors.New("another engine has stored the end of a call meanwhile")
 
 // lockSQL is for how long ends wait for accounts that another transaction has locked. Engines are done sooner, so it is somebody's psql.
-const lockSQL = "; SET LOCAL lock_timeout = 500"
+const lockSQL = "; SET LOCAL lock_timeout = 100"
 
-// settleEnds settles calls that may hold something. With skip it waits for no account that somebody else has locked, and leaves out the ends that need it: others must not wait for it.
-func (l *Ledger) settleEnds(ctx context.Context, ends []*ended, batch []call.CDR, skip bool) error {
+// settleEnds settles calls that may hold something. With skip it waits for no account that somebody else has locked, and leaves out the ends that need it: others must not wait for it. With note it remembers such accounts for a while.
+func (l *Ledger) settleEnds(ctx context.Context, ends []*ended, batch []call.CDR, skip, note bool) error {
 	return pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{BeginQuery: byKeySQL + lockSQL}, func(tx pgx.Tx) error {
 		s, lost, err := l.readEnds(ctx, tx, batch, skip)
 		if err != nil {
 			return err
 		}
-		l.locked.note(s, l.now())
-		left := slices.DeleteFunc(slices.Clone(batch), func(cdr call.CDR) bool { return s.endNeedsStuck(&cdr) })
+		if note {
+			l.locked.note(s, l.now())
+		}
+		leftOut := make(map[[2]string]bool) // ends that are left out
+		left := slices.DeleteFunc(slices.Clone(batch), func(cdr call.CDR) bool {
+			leftOut[keyOf(&cdr)] = s.endNeedsStuck(&cdr)
+			return leftOut[keyOf(&cdr)]
+		})
 		ends = slices.DeleteFunc(slices.Clone(ends), func(end *ended) bool {
-			end.locked = s.endNeedsStuck(&end.CDR)
+			end.locked = leftOut[keyOf(&end.CDR)]
 			return end.locked
 		})
 		out := settlement{given: len(ends), booked: make(map[[2]string][]charging.Booked), stored: make(map[[2]string]bool)}
