@@ -361,3 +361,23 @@ func TestAuditLogIsPrunedByItsOwnerOnly(t *testing.T) {
 	mustExec(t, dsn, "UPDATE subscriber SET name = 'after' WHERE subscriber = 'acme'")
 	live(t, f, dsn)
 }
+
+// TestRollbackOfARowThatTookAnothersPlace: one opening time was deleted, and another was made the same in one edit.
+func TestRollbackOfARowThatTookAnothersPlace(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	mustExec(t, dsn, `INSERT INTO calendar VALUES ('c', 'UTC');
+		INSERT INTO calendar_window (calendar, weekdays, opens_at, closes_at) VALUES ('c', '1111100', '08:00', '12:00'), ('c', '1111100', '13:00', '17:00')`)
+	windows := func() string {
+		return ask[string](t, dsn, "SELECT string_agg(calendar_window_id || ' ' || opens_at, ', ' ORDER BY calendar_window_id) FROM calendar_window")
+	}
+	before := windows()
+	mustExec(t, dsn, `BEGIN; DELETE FROM calendar_window WHERE opens_at = '08:00'; UPDATE calendar_window SET opens_at = '08:00', closes_at = '12:00' WHERE opens_at = '13:00'; COMMIT`)
+	if windows() == before {
+		t.Fatal("nothing was edited")
+	}
+	mustExec(t, dsn, fmt.Sprintf("SELECT rollback_to(%d)", revision(t, dsn)-1))
+	if got := windows(); got != before {
+		t.Errorf("%s, want %s", got, before)
+	}
+}
