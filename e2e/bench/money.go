@@ -231,7 +231,7 @@ func (b *bench) chargedCalls(ctx context.Context, engine *process) error {
 		if err != nil {
 			return err
 		}
-		say("calls that are paid for: at %.0f/s p50 %.2f, p99 %.2f ms", rate, s.Latency.P50, s.Latency.P99)
+		say("calls that are paid for: at %.0f/s p50 %.2f, p99 %.2f ms; %.1f %% refused (others %.0f %%)", rate, s.Latency.P50, s.Latency.P99, 100*float64(s.Answers-s.Connects)/float64(s.Answers), s.others*100)
 		half = append(half, s)
 	}
 	figure("charged_start_per_second", 2*rate, "queries/s")
