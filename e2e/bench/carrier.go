@@ -80,7 +80,7 @@ func (b *bench) carrier(ctx context.Context, server *postgres.Server) error {
 	if err := b.editToLive(ctx, engine, e); err != nil {
 		return err
 	}
-	return b.editsBesideQueries(ctx, engine, e, server)
+	return b.editsBesideQueries(ctx, engine, e)
 }
 
 // heap is the live heap of an engine, after a garbage collection.
@@ -211,42 +211,21 @@ const editEvery = 100 * time.Millisecond
 
 // editsBesideQueries measures what an edit every 100 ms does to the callers' p99, at a quarter of what the engine can do: turns with and without
 // edits, one after the other in one run, so that both have their part of whatever else happens, and the percentile of all turns of a kind together.
-//
-// A carrier's Postgres has a machine of its own. Here it shares two processors with engine and generator, so it gets the lowest priority meanwhile: what is
-// left is what an edit costs the engine. query_p99_edit_ratio_shared is the same without that.
-func (b *bench) editsBesideQueries(ctx context.Context, engine *process, e *editor, server *postgres.Server) error {
+func (b *bench) editsBesideQueries(ctx context.Context, engine *process, e *editor) error {
 	most, err := b.load(ctx, engine, b.length, 0)
 	if err != nil {
 		return err
 	}
-	rate := most.PerSecond / 4
-	if err := renice(server.Pid(), lowest); err != nil {
-		return err
-	}
-	apart, err := b.editTurns(ctx, engine, e, rate)
+	turns, err := b.editTurns(ctx, engine, e, most.PerSecond/4)
 	if err != nil {
 		return err
 	}
-	figure("edits_per_second", apart.edits, "edits/s")
-	figure("query_p99_ms", apart.quiet, "ms")
-	figure("query_p99_with_edits_ms", apart.edited, "ms")
-	figure("query_p99_edit_ratio", apart.edited/apart.quiet, "ratio")
-	if err := renice(server.Pid(), 0); err != nil {
-		say("as Postgres cannot have its priority back, what edits cost on shared processors is not measured: %v", err)
-		return nil
-	}
-	shared, err := b.editTurns(ctx, engine, e, rate)
-	if err != nil {
-		return err
-	}
-	figure("query_p99_shared_ms", shared.quiet, "ms")
-	figure("query_p99_edits_shared_ms", shared.edited, "ms")
-	figure("query_p99_edit_ratio_shared", shared.edited/shared.quiet, "ratio")
+	figure("edits_per_second", turns.edits, "edits/s")
+	figure("query_p99_ms", turns.quiet, "ms")
+	figure("query_p99_with_edits_ms", turns.edited, "ms")
+	figure("query_p99_edit_ratio", turns.edited/turns.quiet, "ratio")
 	return nil
 }
-
-// lowest is the nice value of the lowest priority.
-const lowest = 19
 
 // editTurns are the p99 of queries without and with edits, in milliseconds, and how many edits a second were made.
 type editTurns struct{ quiet, edited, edits float64 }

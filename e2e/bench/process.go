@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -103,34 +102,6 @@ func (p *process) resident() (int64, error) {
 		return 0, fmt.Errorf("couldn't read the memory of the %s: %w", p.name, err)
 	}
 	return pages * int64(os.Getpagesize()), nil
-}
-
-// renice gives a process and its children another nice value (nice(2)); those that they start from now on have it too. Each backend of Postgres is a session of its own, and
-// with autogroups (sched(7)) only the value of the session's group counts between sessions, which those that are started later do not inherit.
-func renice(pid, value int) error {
-	stats, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil {
-		return err
-	}
-	for _, path := range stats {
-		stat, err := os.ReadFile(path)
-		if err != nil {
-			continue // it has ended
-		}
-		var child, parent int
-		_, _ = fmt.Sscan(string(stat), &child)
-		_, _ = fmt.Sscan(string(stat[bytes.LastIndexByte(stat, ')')+3:]), &parent)
-		if child != pid && parent != pid {
-			continue
-		}
-		if err := syscall.Setpriority(syscall.PRIO_PROCESS, child, value); err != nil && err != syscall.ESRCH {
-			return fmt.Errorf("couldn't give process %d the nice value %d: %w", child, value, err)
-		}
-		if err := os.WriteFile(fmt.Sprintf("/proc/%d/autogroup", child), []byte(strconv.Itoa(value)), 0); err != nil && !os.IsNotExist(err) {
-			return fmt.Errorf("couldn't give the session of process %d the nice value %d: %w", child, value, err)
-		}
-	}
-	return nil
 }
 
 // startFloor starts this program as the floor.
