@@ -27,11 +27,17 @@ type node struct {
 
 func startAgent(t *testing.T, spool string, engines ...string) *node {
 	t.Helper()
-	a, err := New(Config{
+	return startConfigured(t, Config{
 		Node: "node1", Secret: "geheim", Engines: engines, HTTPListen: "127.0.0.1:0", AGIListen: "127.0.0.1:0", Spool: spool,
 		Deadline: 10 * time.Second, Heartbeat: 10 * time.Second, Capacity: 110, Log: testLog(t), Registry: prometheus.NewRegistry(),
 		Now: func() time.Time { return time.Unix(1700000100, 0) },
 	})
+}
+
+// startConfigured starts an agent, and stops it at the test's end.
+func startConfigured(t *testing.T, c Config) *node {
+	t.Helper()
+	a, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package agi
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"net"
 	"net/textproto"
@@ -122,22 +121,9 @@ func startManaged(t *testing.T, spool, engine, ami string, now *clock) *node {
 	if ami != "" {
 		c.AMI = AMI{Address: ami, User: "ringmaster", Secret: "pst"}
 	}
-	a, err := New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := a.Run(ctx); err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	}()
-	n := &node{Agent: a, stop: func() { cancel(); <-done }}
-	t.Cleanup(n.stop)
+	n := startConfigured(t, c)
 	if ami != "" {
-		eventually(t, "logged in", a.manager.Up)
+		eventually(t, "logged in", n.manager.Up)
 	}
 	return n
 }

@@ -216,19 +216,17 @@ func (b *bench) editsBesideQueries(ctx context.Context, engine *process, e *edit
 	if err != nil {
 		return err
 	}
-	turns, err := b.editTurns(ctx, engine, e, most.PerSecond/4)
+	quiet, edited, edits, err := b.editTurns(ctx, engine, e, most.PerSecond/4)
 	if err != nil {
 		return err
 	}
-	figure("edits_per_second", turns.edits, "edits/s")
-	figure("query_p99_ms", turns.quiet, "ms")
-	figure("query_p99_with_edits_ms", turns.edited, "ms")
-	figure("query_p99_edit_ratio", turns.edited/turns.quiet, "ratio")
+	say("edits beside queries: at %.0f/s %d answers without edits, %d with them", most.PerSecond/4, quiet.TotalCount(), edited.TotalCount())
+	figure("edits_per_second", edits, "edits/s")
+	figure("query_p99_ms", p99(quiet), "ms")
+	figure("query_p99_with_edits_ms", p99(edited), "ms")
+	figure("query_p99_edit_ratio", p99(edited)/p99(quiet), "ratio")
 	return nil
 }
-
-// editTurns are the p99 of queries without and with edits, in milliseconds, and how many edits a second were made.
-type editTurns struct{ quiet, edited, edits float64 }
 
 // interval is how finely the generator tells latencies, and warmUp how long before the first turn it asks already.
 const (
@@ -243,10 +241,11 @@ type turn struct {
 }
 
 // editTurns has the generator ask all the time, and edits made every other turn. Intervals that belong to two turns, or none, do not count.
-func (b *bench) editTurns(ctx context.Context, engine *process, e *editor, rate float64) (t editTurns, err error) {
+// It returns the latencies without and with edits, in µs, and how many edits a second were made.
+func (b *bench) editTurns(ctx context.Context, engine *process, e *editor, rate float64) (quiet, edited *hdrhistogram.Histogram, edits float64, err error) {
 	length, count := b.openLength/2, 4*b.rounds
 	var turns []turn
-	edits, failed := 0, make(chan error, 1)
+	made, failed := 0, make(chan error, 1)
 	asking, over := context.WithCancel(ctx)
 	go func() {
 		failed <- func() error {
@@ -258,11 +257,11 @@ func (b *bench) editTurns(ctx context.Context, engine *process, e *editor, rate 
 				} else {
 					stop := e.begin(ctx)
 					pause(asking, length)
-					made, err := stop()
+					n, err := stop()
 					if err != nil {
 						return err
 					}
-					edits += made
+					made += n
 				}
 				one.to = time.Now()
 				turns = append(turns, one)
@@ -273,9 +272,8 @@ func (b *bench) editTurns(ctx context.Context, engine *process, e *editor, rate 
 	s, err := b.load(ctx, engine, warmUp+time.Duration(count)*length+time.Second, rate, "--interval", interval.String())
 	over()
 	if err = cmp.Or(<-failed, err); err != nil {
-		return t, err
+		return nil, nil, 0, err
 	}
-	var quiet, edited *hdrhistogram.Histogram
 	for _, one := range s.Intervals {
 		for _, turn := range turns {
 			if one.At.Before(turn.from) || one.At.Add(interval).After(turn.to) {
@@ -287,7 +285,7 @@ func (b *bench) editTurns(ctx context.Context, engine *process, e *editor, rate 
 			}
 			h, err := hdrhistogram.Decode([]byte(one.Histogram))
 			if err != nil {
-				return t, fmt.Errorf("couldn't read the histogram of ringmaster load: %w", err)
+				return nil, nil, 0, fmt.Errorf("couldn't read the histogram of ringmaster load: %w", err)
 			}
 			if *into != nil {
 				h.Merge(*into)
@@ -296,11 +294,9 @@ func (b *bench) editTurns(ctx context.Context, engine *process, e *editor, rate 
 		}
 	}
 	if quiet == nil || edited == nil {
-		return t, fmt.Errorf("ringmaster load told %d intervals, none of them in a turn", len(s.Intervals))
+		return nil, nil, 0, fmt.Errorf("ringmaster load told %d intervals, none of them in a turn", len(s.Intervals))
 	}
-	t = editTurns{p99(quiet), p99(edited), float64(edits) / (length.Seconds() * float64(count/2))}
-	say("edits beside queries: at %.0f/s p99 %.2f ms of %d without, %.2f ms of %d with them", rate, t.quiet, quiet.TotalCount(), t.edited, edited.TotalCount())
-	return t, nil
+	return quiet, edited, float64(made) / (length.Seconds() * float64(count/2)), nil
 }
 
 func pause(ctx context.Context, length time.Duration) {

@@ -160,7 +160,7 @@ func (d *day) isolate(t *testing.T, n *dayNode, r *rand.Rand, conn *pgxpool.Pool
 	}
 	cut(true)
 	defer cut(false)
-	if _, err := conn.Exec(t.Context(), "UPDATE node_status SET last_seen = last_seen - interval '70 seconds' WHERE node = '"+n.name+"'"); err != nil {
+	if _, err := conn.Exec(t.Context(), "UPDATE node_status SET last_seen = last_seen - interval '70 seconds' WHERE node = $1", n.name); err != nil {
 		t.Error(err)
 	}
 	d.age(t, conn, n.name, "70 seconds")
@@ -351,8 +351,8 @@ func same(a, b map[string]int64) bool {
 	return true
 }
 
-// heartbeats run until the end of the day.
-type heartbeats struct {
+// dayOfNodes is what a day knows of its nodes, and of the calls that they lost.
+type dayOfNodes struct {
 	nodes   []*dayNode
 	lost    map[[2]string]*dayCall // by call id and node; with the truth's lock
 	heard   atomic.Int64

@@ -43,7 +43,7 @@ type day struct {
 	mu      sync.RWMutex // held for writing while an engine is replaced
 	engines []*ledger.Ledger
 	stores  []*store.Store
-	heartbeats
+	dayOfNodes
 
 	truth   sync.Mutex
 	spent   map[string]int64 // by account, micro-units; negative: credited

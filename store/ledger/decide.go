@@ -118,8 +118,8 @@ const byKeySQL = "BEGIN; " + keyedSQL
 const keyedSQL = `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
 	set_config('idle_in_transaction_session_timeout', '1000', true)`
 
-// askedSQL besides waits for an account that another transaction has locked for 100 ms only: an engine is done in less, so it is somebody's psql.
-const askedSQL = keyedSQL + `, set_config('lock_timeout', '100', true)`
+// impatientSQL besides waits for an account that another transaction has locked for 100 ms only: an engine is done in less, so it is somebody's psql.
+const impatientSQL = keyedSQL + `, set_config('lock_timeout', '100', true)`
 
 // sender takes batches: a transaction, or a connection whose first batch begins one and whose last ends it.
 type sender interface {
@@ -157,7 +157,7 @@ func (a *asker) take(ctx context.Context, conn *pgx.Conn, batch []*asked, skip b
 	}
 	reading := &pgx.Batch{}
 	reading.Queue("BEGIN")
-	reading.Queue(askedSQL)
+	reading.Queue(impatientSQL)
 	s, err := want.read(ctx, conn, reading)
 	if err != nil {
 		return err

@@ -100,7 +100,8 @@ func (l *Ledger) extend(ctx context.Context, node string, calls []talking) (exte
 				want.accounts = append(want.accounts, s.reservations[one][i].account)
 			}
 		}
-		want.skip = true                                           // an account that somebody else has locked keeps no other call from being extended; the next heartbeat comes soon
+		// An account that somebody else has locked keeps no other call from being extended; the next heartbeat comes soon.
+		want.skip = true
 		if s, err = want.read(ctx, tx, &pgx.Batch{}); err != nil { // with the accounts locked
 			return err
 		}

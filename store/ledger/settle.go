@@ -205,8 +205,10 @@ func (l *Ledger) writeEnds(ctx context.Context, ends []*ended) error {
 		case isLocked(err) && !skip:
 			skip = true
 		case err == nil && skip && try < 2 && slices.ContainsFunc(ends, func(end *ended) bool { return end.locked }):
-			// Another engine may have had the account for a moment. What is stored by now is stored.
+			// Another engine may have had the account for a moment. The others are stored by now.
 			time.Sleep(stuckPause)
+			ends = slices.DeleteFunc(slices.Clone(ends), func(end *ended) bool { return !end.locked })
+			batch = firstEnds(ends)
 		case errors.Is(err, errMeanwhile) && try < 5:
 		default:
 			return err
@@ -217,12 +219,9 @@ func (l *Ledger) writeEnds(ctx context.Context, ends []*ended) error {
 // errMeanwhile is in the error of ends of which another engine has stored one since they were looked for. Accounts that both lock prevent that, but a lost call without reservations locks none.
 var errMeanwhile = errors.New("another engine has stored the end of a call meanwhile")
 
-// lockSQL is for how long ends wait for accounts that another transaction has locked. Engines are done sooner, so it is somebody's psql.
-const lockSQL = "; SET LOCAL lock_timeout = 100"
-
 // settleEnds settles calls that may hold something. With skip it waits for no account that somebody else has locked, and leaves out the ends that need it: others must not wait for it. With note it remembers such accounts for a while.
 func (l *Ledger) settleEnds(ctx context.Context, ends []*ended, batch []call.CDR, skip, note bool) error {
-	return pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{BeginQuery: byKeySQL + lockSQL}, func(tx pgx.Tx) error {
+	return pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{BeginQuery: "BEGIN; " + impatientSQL}, func(tx pgx.Tx) error {
 		s, lost, err := l.readEnds(ctx, tx, batch, skip)
 		if err != nil {
 			return err
