@@ -116,6 +116,48 @@ func TestAnAccountThatIsLockedStopsNoOtherEnd(t *testing.T) {
 	wellKept(t, dsn)
 }
 
+// TestAnAccountThatIsLockedStopsNoOtherFromBeingGivenBack: both calls were granted money too late. What was held for the locked account is given back when it is free, and that of the other at once.
+func TestAnAccountThatIsLockedStopsNoOtherFromBeingGivenBack(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	accounts(t, dsn, map[string]string{"anna": "10", "bert": "10"})
+	l := newLedger(t, dsn)
+	askLedger(t, l, reserve("warm", payBy("bert"), 1, 1))
+	if _, err := l.End(within(t), over("warm", 0)); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, dsn, `CREATE FUNCTION take_long() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.1); RETURN NULL; END $$;
+		CREATE TRIGGER take_long AFTER INSERT ON live_call FOR EACH STATEMENT EXECUTE FUNCTION take_long()`)
+	late := func(account string) {
+		t.Helper()
+		short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		if answer, err := l.Ask(short, reserve("late-"+account, payBy(account), 60, 1)); err == nil {
+			t.Fatalf("%+v", answer)
+		}
+	}
+	late("anna")
+	conn := dial(t, dsn)
+	if _, err := conn.Exec(t.Context(), "BEGIN; SELECT FROM account_balance WHERE account = 'anna' FOR UPDATE"); err != nil { // waits for the reservation to be made
+		t.Fatal(err)
+	}
+	late("bert")
+	await(t, func() bool {
+		return ask[bool](t, dsn, "SELECT EXISTS (SELECT FROM reservation WHERE call_id = 'late-bert' AND state = 'voided')")
+	})
+	if got := balance(t, dsn, "bert"); got != "10 0" {
+		t.Errorf("bert: %s", got)
+	}
+	if got := balance(t, dsn, "anna"); got == "10 0" {
+		t.Error("anna's money was given back before: the test shows nothing")
+	}
+	if _, err := conn.Exec(t.Context(), "COMMIT"); err != nil {
+		t.Fatal(err)
+	}
+	await(t, func() bool { return balance(t, dsn, "anna") == "10 0" })
+	wellKept(t, dsn)
+}
+
 // TestADeadEngineKeepsNoAccount: an engine's host loses its power in the middle of a transaction that has locked an account, so nothing tells Postgres. Another engine can
 // charge that account soon; Postgres would wait for hours, and a session's usual limit is ten seconds.
 func TestADeadEngineKeepsNoAccount(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"ringmaster/logic"
-	"ringmaster/store/ledger"
+	"ringmaster/store/ledger/record"
 )
 
 // Limits of what is noted.
@@ -76,9 +76,9 @@ func (f *Feed) noteProblems(batch *pgx.Batch) {
 		WHERE revision <= $1 OR revision > (SELECT revision FROM config_revision)`, f.Revision())
 	var names, keys, reasons []string
 	for _, p := range f.problems[:min(len(f.problems), maxProblems)] {
-		names = append(names, ledger.Cut(p.Table, maxProblemKey))
-		keys = append(keys, ledger.Cut(p.Key, maxProblemKey))
-		reasons = append(reasons, ledger.Cut(p.Reason, maxReason))
+		names = append(names, record.Cut(p.Table, maxProblemKey))
+		keys = append(keys, record.Cut(p.Key, maxProblemKey))
+		reasons = append(reasons, record.Cut(p.Reason, maxReason))
 	}
 	batch.Queue(`DELETE FROM config_problem WHERE EXISTS (SELECT FROM config_check WHERE revision = $4)
 		AND (table_name, row_key, reason) NOT IN (SELECT * FROM unnest($1::text[], $2::text[], $3::text[]))`, names, keys, reasons, f.Revision())

@@ -50,7 +50,7 @@ func TestGrantsNeverOverspend(t *testing.T) {
 			for i := range payers {
 				before[i] = *payers[i]
 			}
-			g := tm.Grant(wanted, minimum, [charging.MaxPayers]int64{}, payers)
+			g := tm.Grant(wanted, minimum, nil, payers)
 			if g.Seconds == 0 {
 				if g.Reason == charging.ReasonNone {
 					t.Fatal("refused without a reason")
@@ -85,6 +85,24 @@ func TestGrantsNeverOverspend(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestAnExtensionIsNoCallOfItsOwn: an account that may pay for one call goes on paying for it, also where its first seconds were free, so that it holds nothing yet.
+func TestAnExtensionIsNoCallOfItsOwn(t *testing.T) {
+	terms := charging.Terms{Currency: "EUR", Maximum: 7200, Payers: []charging.Party{{Account: "anna", Parts: charging.Whole}},
+		Price: tariff.Rate{PricePerMinute: 60_000, FirstIncrement: 1, FurtherIncrement: 1, RoundingUnit: 1, FreeSeconds: 600}}
+	account := &charging.Account{Name: "anna", Currency: "EUR", Active: true, Available: 1_000_000, MaximumCalls: 1, SpendPerHour: charging.Unlimited, SpendPerDay: charging.Unlimited}
+	payers := []*charging.Account{account}
+	g := terms.Grant(600, 1, nil, payers)
+	if g.Seconds != 600 || g.Amount != 0 || account.Calls != 1 {
+		t.Fatalf("%+v leaves %+v", g, account)
+	}
+	if g = terms.Grant(1200, 1, &g.Parts, payers); g.Seconds != 1200 || g.Amount != 600_000 || account.Calls != 1 || account.Available != 400_000 {
+		t.Errorf("extended: %+v leaves %+v", g, account)
+	}
+	if g = terms.Grant(600, 1, nil, payers); g.Reason != charging.ReasonTooManyCalls {
+		t.Errorf("another call: %+v", g)
+	}
 }
 
 // TestSettleNeverExceedsTheGrant unless the node let the call go on, and what it says adds up.

@@ -98,9 +98,12 @@ type Grant struct {
 }
 
 // Grant decides a reservation of these terms on the state of its payers, which stand in the order of Terms.Payers; nil: there is no such
-// account. held is what the same charge holds already, when it is extended. A granted reservation is in the accounts' state afterwards.
-func (t *Terms) Grant(wanted, minimum int64, held [MaxPayers]int64, payers []*Account) (g Grant) {
-	extends := held != [MaxPayers]int64{}
+// account. extended is what the same charge holds already, by payer; nil: it is a new one. A granted reservation is in the accounts' state afterwards.
+func (t *Terms) Grant(wanted, minimum int64, extended *[MaxPayers]int64, payers []*Account) (g Grant) {
+	extends, held := extended != nil, [MaxPayers]int64{}
+	if extends {
+		held = *extended
+	}
 	wanted = min(max(wanted, 1), t.Maximum)
 	var most [MaxPayers]int64
 	var tightest [MaxPayers]Reason

@@ -13,16 +13,16 @@ func TestOneAccountPaysBothParts(t *testing.T) {
 		Payers: []charging.Party{{Account: "acme", Parts: charging.Whole / 4}, {Account: "acme", Parts: charging.Whole * 3 / 4}}}
 	account := &charging.Account{Name: "acme", Currency: "EUR", Active: true, Available: 100_000, MaximumCalls: 1, SpendPerHour: charging.Unlimited, SpendPerDay: charging.Unlimited}
 	payers := []*charging.Account{account, account}
-	g := terms.Grant(6, 1, [charging.MaxPayers]int64{}, payers)
+	g := terms.Grant(6, 1, nil, payers)
 	if g.Seconds != 6 || g.Parts != [charging.MaxPayers]int64{15_000, 45_000} || account.Available != 40_000 || account.Calls != 1 {
 		t.Fatalf("%+v leaves %+v", g, account)
 	}
-	g = terms.Grant(60, 1, g.Parts, payers)
+	g = terms.Grant(60, 1, &g.Parts, payers)
 	if g.Seconds != 10 || !g.Final || account.Available != 0 || account.Calls != 1 {
 		t.Fatalf("extended: %+v leaves %+v", g, account)
 	}
 	account.Calls = 0
-	if g = terms.Grant(60, 1, [charging.MaxPayers]int64{}, payers); g.Reason != charging.ReasonNoMoney || account.Available != 0 {
+	if g = terms.Grant(60, 1, nil, payers); g.Reason != charging.ReasonNoMoney || account.Available != 0 {
 		t.Errorf("without money: %+v leaves %+v", g, account)
 	}
 	spent := make(map[string]int64)

@@ -153,7 +153,7 @@ func (l *ledger) reserve(r *charging.Reserve) charging.Answer {
 			payers[i].Available = accounts[i].balance + accounts[i].credit - accounts[i].pending
 		}
 	}
-	g := r.Terms.Grant(r.Wanted, r.Minimum, [charging.MaxPayers]int64{}, payers)
+	g := r.Terms.Grant(r.Wanted, r.Minimum, nil, payers)
 	if g.Seconds == 0 {
 		return charging.Answer{State: charging.StateRefused, Reason: g.Reason}
 	}

@@ -11,6 +11,7 @@ import (
 	"ringmaster/logic/call"
 	"ringmaster/logic/charging"
 	"ringmaster/logic/tariff"
+	"ringmaster/store/ledger/record"
 )
 
 // entryRow is a row of the ledger as settleSQL takes it.
@@ -42,7 +43,7 @@ func readBooked(ctx context.Context, tx pgx.Tx, late []call.CDR) (was map[line]i
 	}
 	var ids, nodes []string
 	for i := range late {
-		ids, nodes = append(ids, Cut(late[i].CallID, maxCDRText)), append(nodes, Cut(late[i].Node, maxCDRText))
+		ids, nodes = append(ids, record.Cut(late[i].CallID, record.MaxText)), append(nodes, record.Cut(late[i].Node, record.MaxText))
 	}
 	rows, err := tx.Query(ctx, bookedSQL, ids, nodes)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"ringmaster/logic/charging"
 	"ringmaster/logic/tariff"
+	"ringmaster/store/ledger/record"
 )
 
 // setupTime is how long a call may ring, play and collect beyond the conversation that it was granted, before what it holds expires unless it is heard of.
@@ -265,7 +266,7 @@ func (s *state) reserve(r *charging.Reserve, claim string, w *writes) (charging.
 	for _, account := range counted {
 		account.Calls-- // a call that goes on after a conversation is one call still
 	}
-	g := r.Terms.Grant(r.Wanted, r.Minimum, [charging.MaxPayers]int64{}, payers)
+	g := r.Terms.Grant(r.Wanted, r.Minimum, nil, payers)
 	if g.Seconds == 0 {
 		for _, account := range counted {
 			account.Calls++
@@ -326,9 +327,9 @@ func (w *writes) call(callID, node string, f *charging.Facts) {
 		return
 	}
 	w.calls[[2]string{callID, node}] = true
-	text := func(s string) string { return Cut(s, maxCDRText) }
+	text := func(s string) string { return record.Cut(s, record.MaxText) }
 	w.Calls = append(w.Calls, liveRow{callID, node, text(f.Channel), text(f.Trunk), text(f.Caller), text(f.Called), text(f.Dialled), f.Presentation, text(f.Service), text(f.Subscriber),
-		text(f.Script), f.Revision, instant(time.UnixMilli(f.StartedAt))})
+		text(f.Script), f.Revision, record.Instant(time.UnixMilli(f.StartedAt))})
 }
 
 func (s *state) admit(l *charging.Limit, claim string, w *writes) (charging.Answer, bool) {
@@ -367,10 +368,10 @@ func (s *state) verify(secret *charging.Secret, w *writes) charging.Answer {
 	account := s.accounts[found.account]
 	if !right || account == nil {
 		s.failed[failure] = true
-		w.Failures = append(w.Failures, failureRow{Cut(secret.CallID, maxCDRText), Cut(secret.Node, maxCDRText), secret.Try, hex.EncodeToString(failure.digest[:])})
+		w.Failures = append(w.Failures, failureRow{record.Cut(secret.CallID, record.MaxText), record.Cut(secret.Node, record.MaxText), secret.Try, hex.EncodeToString(failure.digest[:])})
 		for _, key := range triesOf(secret) {
 			s.tries[key]++
-			w.Tries = append(w.Tries, tryRow{key.scope, Cut(key.key, maxCDRText)})
+			w.Tries = append(w.Tries, tryRow{key.scope, record.Cut(key.key, record.MaxText)})
 		}
 		return charging.Answer{State: charging.StateRefused, Reason: charging.ReasonWrong}
 	}
@@ -470,65 +471,4 @@ func (w *writes) commit(ctx context.Context, conn sender) error {
 	}
 	b.Queue("COMMIT")
 	return conn.SendBatch(ctx, b).Close()
-}
-
-// The statements that give back what nobody was told of. What is not there gets a tombstone, so that a transaction that Postgres commits late finds it and changes nothing.
-const (
-	lockVoidsSQL = `SELECT 1 FROM account_balance b WHERE b.account IN (SELECT r.account FROM reservation r JOIN jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, charge integer)
-		USING (call_id, node, charge) WHERE r.state = 'pending') ORDER BY b.account FOR UPDATE`
-	voidSQL = `WITH given AS MATERIALIZED (SELECT * FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, charge integer, claim text)),
-		tombs AS (
-			INSERT INTO reservation (call_id, node, charge, payer, state, amount, seconds, body, terms, expires_at, settled_at)
-			SELECT DISTINCT call_id, node, charge, payer, 'voided', 0, 0, 0, '{}'::jsonb, now(), now() FROM given, generate_series(1, 2) AS payer
-			WHERE NOT EXISTS (SELECT FROM reservation r WHERE r.call_id = given.call_id AND r.node = given.node AND r.charge = given.charge)
-			ON CONFLICT DO NOTHING),
-		voided AS (
-			UPDATE reservation r SET claims = g.others, state = CASE g.others WHEN '{}' THEN 'voided' ELSE 'pending' END, settled_at = CASE g.others WHEN '{}' THEN now() END
-			FROM (SELECT r.call_id, r.node, r.charge, r.payer, ARRAY(SELECT unnest(r.claims) EXCEPT SELECT unnest(array_agg(g.claim))) AS others
-				FROM given g JOIN reservation r USING (call_id, node, charge) WHERE r.state = 'pending' AND g.claim = ANY (r.claims) GROUP BY r.call_id, r.node, r.charge, r.payer, r.claims) AS g
-			WHERE r.call_id = g.call_id AND r.node = g.node AND r.charge = g.charge AND r.payer = g.payer AND r.state = 'pending' RETURNING r.account, r.amount, r.state)
-		UPDATE account_balance b SET pending = b.pending - v.amount FROM (SELECT account, sum(amount) AS amount FROM voided WHERE state = 'voided' GROUP BY account) AS v WHERE b.account = v.account`
-	tombPlacesSQL = `INSERT INTO limit_place (call_limit, key, call_id, node, taken_at, expires_at, released_at)
-		SELECT DISTINCT call_limit, key, call_id, node, 'epoch'::timestamptz, now(), now() FROM jsonb_to_recordset($1::jsonb) AS g (call_limit text, key text, call_id text, node text) ON CONFLICT DO NOTHING`
-	releaseSQL = `UPDATE limit_place p SET claims = array_remove(p.claims, g.claim), released_at = CASE array_remove(p.claims, g.claim) WHEN '{}' THEN clock_timestamp() END
-		FROM jsonb_to_recordset($1::jsonb) AS g (call_limit text, key text, call_id text, node text, claim text)
-		WHERE p.call_limit = g.call_limit AND p.key = g.key AND p.call_id = g.call_id AND p.node = g.node AND p.released_at IS NULL AND g.claim = ANY (p.claims)`
-)
-
-func (l *Ledger) writeVoids(ctx context.Context, batch []void) error {
-	type key struct {
-		CallID string `json:"call_id"`
-		Node   string `json:"node"`
-		Charge int    `json:"charge"`
-		Claim  string `json:"claim"`
-	}
-	var keys []key
-	var places []placeRow
-	for _, v := range batch {
-		if v.Number > 0 {
-			keys = append(keys, key{v.CallID, v.Node, v.Number, v.claim})
-		} else {
-			places = append(places, placeRow{Limit: v.limit, Key: v.place, CallID: v.CallID, Node: v.Node, Claim: v.claim})
-		}
-	}
-	reservations, err := json.Marshal(keys)
-	if err != nil {
-		return err
-	}
-	limits, err := json.Marshal(places)
-	if err != nil {
-		return err
-	}
-	return pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{BeginQuery: byKeySQL}, func(tx pgx.Tx) error {
-		b := &pgx.Batch{}
-		if len(keys) > 0 {
-			b.Queue(lockVoidsSQL, string(reservations))
-			b.Queue(voidSQL, string(reservations))
-		}
-		if len(places) > 0 {
-			b.Queue(releaseSQL, string(limits))
-			b.Queue(tombPlacesSQL, string(limits))
-		}
-		return tx.SendBatch(ctx, b).Close()
-	})
 }

@@ -141,7 +141,7 @@ func (s *state) extend(key charging.Key, held *[]heldRow) (e charging.Extension,
 	if len(rows) != len(terms.Payers) {
 		return e, false
 	}
-	g := terms.Grant(rows[0].seconds+extendBy, 1, has, payers)
+	g := terms.Grant(rows[0].seconds+extendBy, 1, &has, payers)
 	if g.Seconds <= rows[0].seconds {
 		// There is no more to be had. What was granted stays, and is all.
 		g = charging.Grant{Seconds: rows[0].seconds, Parts: has, Final: true}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -90,17 +89,3 @@ func (l *Ledger) End(ctx context.Context, cdr call.CDR) ([]charging.Booked, erro
 	}
 	return end.booked, nil
 }
-
-// Cut makes a text one that Postgres takes: at most so many bytes, UTF-8, and no NUL.
-func Cut(s string, most int) string {
-	if len(s) > most {
-		s = s[:most]
-	}
-	s = strings.ToValidUTF8(s, "")
-	if strings.IndexByte(s, 0) >= 0 {
-		s = strings.ReplaceAll(s, "\x00", "")
-	}
-	return s
-}
-
-func instant(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

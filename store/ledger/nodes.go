@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"ringmaster/logic/charging"
+	"ringmaster/store/ledger/record"
 )
 
 // maxLiveCalls is how many calls of one node are noted.
@@ -47,7 +48,7 @@ func newNodeReport(node, bootID string, capacity *int, channels int, calls []cha
 		}
 		t := talking{CallID: one.CallID, TalkMS: one.Talk.Milliseconds(), Final: one.Final}
 		if !one.AnsweredAt.IsZero() {
-			at := instant(one.AnsweredAt)
+			at := record.Instant(one.AnsweredAt)
 			t.AnsweredAt = &at
 		}
 		r.Talking = append(r.Talking, t)
@@ -100,7 +101,7 @@ func (l *Ledger) writeNodes(ctx context.Context, batch []nodeReport) error {
 	last := make(map[string]int, len(batch))
 	reports := make([]nodeReport, 0, len(batch))
 	for _, r := range batch {
-		r.Node, r.BootID = Cut(r.Node, maxCDRText), Cut(r.BootID, maxCDRText)
+		r.Node, r.BootID = record.Cut(r.Node, record.MaxText), record.Cut(r.BootID, record.MaxText)
 		r.Channels = max(0, r.Channels)
 		if r.Capacity != nil {
 			capacity := max(0, *r.Capacity)
@@ -108,7 +109,7 @@ func (l *Ledger) writeNodes(ctx context.Context, batch []nodeReport) error {
 		}
 		calls := make([]string, 0, min(len(r.Calls), maxLiveCalls))
 		for _, id := range r.Calls[:min(len(r.Calls), maxLiveCalls)] {
-			calls = append(calls, Cut(id, maxCDRText))
+			calls = append(calls, record.Cut(id, record.MaxText))
 		}
 		r.Calls = calls
 		// The newest report of a node is the true one.

@@ -13,6 +13,7 @@ import (
 	"ringmaster/logic/call"
 	"ringmaster/logic/charging"
 	"ringmaster/logic/tariff"
+	"ringmaster/store/ledger/record"
 )
 
 // ended is an end of a call, and what was charged. Once the writer has it, only the writer touches it until it has answered.
@@ -32,7 +33,6 @@ const (
 	flagExcess = "excess"
 	flagOutage = "outage"
 	flagUnpaid = "unpaid"
-	flagTimes  = "times"
 	flagLate   = "late"
 )
 
@@ -52,7 +52,7 @@ type settlement struct {
 	given       int // ends, those that were sent twice among them
 	booked      map[[2]string][]charging.Booked
 	stored      map[[2]string]bool // calls whose CDR is new
-	cdrs        []cdrRow
+	cdrs        []record.CDR
 	entries     []entryRow
 	settled     []settledRow
 	corrections []correctionRow
@@ -178,16 +178,16 @@ func firstEnds(batch []*ended) (first []call.CDR) {
 
 // keyOf names a call as it is stored.
 func keyOf(cdr *call.CDR) [2]string {
-	return [2]string{Cut(cdr.CallID, maxCDRText), Cut(cdr.Node, maxCDRText)}
+	return [2]string{record.Cut(cdr.CallID, record.MaxText), record.Cut(cdr.Node, record.MaxText)}
 }
 
 // writeEnds stores a batch of CDRs, each with what it costs, in one transaction.
 func (l *Ledger) writeEnds(ctx context.Context, ends []*ended) error {
 	batch := firstEnds(ends)
 	if !slices.ContainsFunc(batch, func(cdr call.CDR) bool { return holds(&cdr) }) {
-		rows := make([]cdrRow, len(batch))
+		rows := make([]record.CDR, len(batch))
 		for i := range batch {
-			rows[i] = newCDRRow(&batch[i])
+			rows[i] = record.New(&batch[i])
 		}
 		list, err := json.Marshal(rows)
 		if err != nil {
@@ -302,7 +302,7 @@ const thereSQL = `SELECT c.call_id, c.node, c.lost FROM cdr_key c JOIN unnest($1
 func (l *Ledger) readEnds(ctx context.Context, tx pgx.Tx, batch []call.CDR, skip bool) (s *state, lost map[[2]string]bool, err error) {
 	var calls wanted
 	for i := range batch {
-		calls.callIDs, calls.nodes = append(calls.callIDs, Cut(batch[i].CallID, maxCDRText)), append(calls.nodes, Cut(batch[i].Node, maxCDRText))
+		calls.callIDs, calls.nodes = append(calls.callIDs, record.Cut(batch[i].CallID, record.MaxText)), append(calls.nodes, record.Cut(batch[i].Node, record.MaxText))
 	}
 	if s, err = calls.read(ctx, tx, &pgx.Batch{}); err != nil {
 		return nil, nil, err
@@ -357,7 +357,7 @@ func chargesOf(s *state, cdr *call.CDR, recorded bool) (all []charge) {
 		talk[finished.Number] += finished.Talk
 	}
 	for number := 1; number <= maxCharges; number++ {
-		key := charging.Key{CallID: Cut(cdr.CallID, maxCDRText), Node: Cut(cdr.Node, maxCDRText), Number: number}
+		key := charging.Key{CallID: record.Cut(cdr.CallID, record.MaxText), Node: record.Cut(cdr.Node, record.MaxText), Number: number}
 		one := charge{number: number, talk: talk[number]}
 		for i := range cdr.Blind {
 			if cdr.Blind[i].Number == number {
@@ -390,7 +390,7 @@ const maxCharges = 64
 
 // settle works out what a call costs.
 func (l *Ledger) settle(out *settlement, s *state, cdr *call.CDR) {
-	row := newCDRRow(cdr)
+	row := record.New(cdr)
 	var booked []charging.Booked
 	flags := make(map[string]bool)
 	for _, c := range chargesOf(s, cdr, true) {
@@ -442,7 +442,7 @@ func (l *Ledger) settle(out *settlement, s *state, cdr *call.CDR) {
 
 // correct works out what the real end of a call that had been closed changes.
 func (l *Ledger) correct(out *settlement, s *state, was map[line]int64, cdr *call.CDR) {
-	row := newCDRRow(cdr)
+	row := record.New(cdr)
 	correction := correctionRow{row.CallID, row.Node, row.TalkMS, row.Cause, row.EndedAt, json.RawMessage("[]")}
 	var booked []charging.Booked
 	for _, c := range chargesOf(s, cdr, false) {
