@@ -53,8 +53,7 @@ type Snapshot struct {
 	services      lookup.Registry[service]
 	numbers       numberTable
 	problems      problems
-	uses          *uses    // which services are made of what, but for those in recent
-	recent        []uint32 // indexes of services that were compiled since uses was made
+	uses          *uses    // which services are made of what
 	stale         []string // services that keep a last good version made of other rows than there are now
 }
 

@@ -1,46 +1,31 @@
 package logic
 
-import "iter"
+import (
+	"iter"
+	"slices"
+	"sync"
+)
 
-// uses says which services are made of what: an edit of a calendar looks at its services, not at all there are. It is made once and shared by the snapshots that edits
-// make of the first; a service that was compiled since may be made of other things.
+// uses says which services are made of what: an edit of a calendar looks at its services, not at all there are. It is shared by the snapshots that edits make of the first: a service that is made of
+// something else than before is added, and never taken out, so it names services that may be made of something, in one of these snapshots.
 type uses struct {
-	of map[use][]uint32 // indexes of services
+	mu    sync.Mutex // a draft may be compiled beside the feed
+	of    map[use][]uint32
+	added int // since it was made
 }
 
 type use struct{ kind, name string } // as in compiler.changed
 
-// maxRecent is how many services may have been compiled since uses was made, before it is made anew: each is looked at with every edit.
-const maxRecent = 2048
-
-// candidates yields the services that may be made of something that changed, each once.
-func (c *compiler) candidates() iter.Seq[*service] {
-	previous := c.previous
-	if c.small() || previous.uses == nil {
-		return previous.services.All()
-	}
-	lists := [][]uint32{previous.recent}
-	n := len(previous.recent)
-	for kind, changed := range c.changed {
-		for name := range changed {
-			if list := previous.uses.of[use{kind, name}]; len(list) > 0 {
-				lists = append(lists, list)
-				n += len(list)
-			}
+// parts yields what a service is made of.
+func (s *service) parts() iter.Seq[use] {
+	return func(yield func(use) bool) {
+		if s == nil || s.script == nil || !yield(use{"script", s.script.name}) {
+			return
 		}
-	}
-	if n > previous.services.Len()/2 {
-		return previous.services.All()
-	}
-	return func(yield func(*service) bool) {
-		seen := make(map[uint32]bool, n)
-		for _, list := range lists {
-			for _, index := range list {
-				if seen[index] {
-					continue
-				}
-				seen[index] = true
-				if service := previous.services.At(index); service != nil && !yield(service) {
+		for slot := range s.slots {
+			switch kind := s.script.parameters[slot].kind; kind {
+			case "calendar", "screening_list", "translation_table", "distribution", "tariff", "call_limit":
+				if !yield(use{kind, s.slots[slot].text}) {
 					return
 				}
 			}
@@ -48,33 +33,71 @@ func (c *compiler) candidates() iter.Seq[*service] {
 	}
 }
 
-// keepUses notes what was compiled, and makes uses anew when that has become much.
+// note adds what a service is made of now, and was not.
+func (u *uses) note(index uint32, now, was *service) {
+	for part := range now.parts() {
+		if !slices.Contains(slices.Collect(was.parts()), part) {
+			u.of[part] = append(u.of[part], index)
+			u.added++
+		}
+	}
+}
+
+// few reports whether no more than so many were added.
+func (u *uses) few(most int) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.added <= most
+}
+
+// candidates yields the services that may be made of something that changed, each once.
+func (c *compiler) candidates() iter.Seq[*service] {
+	services := &c.previous.services
+	u := c.previous.uses
+	if c.small() || u == nil {
+		return services.All()
+	}
+	var indexes []uint32
+	u.mu.Lock()
+	for kind, changed := range c.changed {
+		for name := range changed {
+			indexes = append(indexes, u.of[use{kind, name}]...)
+		}
+	}
+	u.mu.Unlock()
+	if len(indexes) > services.Len()/2 {
+		return services.All()
+	}
+	slices.Sort(indexes)
+	indexes = slices.Compact(indexes)
+	return func(yield func(*service) bool) {
+		for _, index := range indexes {
+			if service := services.At(index); service != nil && !yield(service) {
+				return
+			}
+		}
+	}
+}
+
+// keepUses notes what was compiled, and makes uses anew when most of it may be of services as they were.
 func (c *compiler) keepUses() {
 	s := c.snapshot
-	if len(c.made) == 0 && s.uses != nil {
+	if u := s.uses; u != nil && u.few(s.services.Len()+len(c.made)) {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		for _, index := range c.made {
+			u.note(index, s.services.At(index), c.previous.services.At(index))
+		}
 		return
 	}
-	if s.uses != nil && len(c.previous.recent)+len(c.made) <= maxRecent {
-		// A copy: another snapshot may be made of the one before, too.
-		s.recent = append(append(make([]uint32, 0, len(c.previous.recent)+len(c.made)), c.previous.recent...), c.made...)
-		return
-	}
-	s.uses, s.recent = &uses{of: make(map[use][]uint32)}, nil
+	s.uses = &uses{of: make(map[use][]uint32)}
 	i := 0
 	for service := range s.services.All() {
 		yield(i)
 		i++
-		if service.script == nil {
-			continue
-		}
 		index, _ := s.services.Index(service.name)
-		add := func(kind, name string) { s.uses.of[use{kind, name}] = append(s.uses.of[use{kind, name}], index) }
-		add("script", service.script.name)
-		for slot := range service.slots {
-			switch kind := service.script.parameters[slot].kind; kind {
-			case "calendar", "screening_list", "translation_table", "distribution", "tariff", "call_limit":
-				add(kind, service.slots[slot].text)
-			}
+		for part := range service.parts() {
+			s.uses.of[part] = append(s.uses.of[part], index)
 		}
 	}
 }

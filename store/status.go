@@ -82,6 +82,9 @@ func (f *Feed) noteProblems(batch *pgx.Batch) {
 	}
 	batch.Queue(`DELETE FROM config_problem WHERE EXISTS (SELECT FROM config_check WHERE revision = $4)
 		AND (table_name, row_key, reason) NOT IN (SELECT * FROM unnest($1::text[], $2::text[], $3::text[]))`, names, keys, reasons, f.Revision())
+	if len(names) == 0 {
+		return
+	}
 	batch.Queue(`INSERT INTO config_problem (table_name, row_key, reason)
 		SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) WHERE EXISTS (SELECT FROM config_check WHERE revision = $4) ON CONFLICT DO NOTHING`,
 		names, keys, reasons, f.Revision())

@@ -35,7 +35,12 @@ func (b *bench) carrier(ctx context.Context, server *postgres.Server) error {
 	if err != nil {
 		return err
 	}
-	conn, err := pgx.Connect(ctx, dsn)
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return err
+	}
+	config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol // as an operator's psql
+	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("couldn't connect to Postgres: %w", err)
 	}
@@ -124,8 +129,8 @@ type editor struct {
 	n    int
 }
 
-// edit commits the next edit and returns the config revision that it made.
-func (e *editor) edit(ctx context.Context) (revision int64, err error) {
+// edit commits the next edit.
+func (e *editor) edit(ctx context.Context) error {
 	n := e.n
 	e.n++
 	service := 1 + n*7919%e.size.Services
@@ -141,13 +146,18 @@ func (e *editor) edit(ctx context.Context) (revision int64, err error) {
 		fmt.Sprintf("INSERT INTO node (node) VALUES ('edit-%d')", n),
 	}[n%8], ";") {
 		if _, err := e.conn.Exec(ctx, sql); err != nil {
-			return 0, fmt.Errorf("couldn't make an edit: %w", err)
+			return fmt.Errorf("couldn't make an edit: %w", err)
 		}
 	}
-	if err := e.conn.QueryRow(ctx, "SELECT revision FROM config_revision").Scan(&revision); err != nil {
-		return 0, fmt.Errorf("couldn't read the config revision: %w", err)
+	return nil
+}
+
+// revision is that of the last edit.
+func (e *editor) revision(ctx context.Context) (revision int64, err error) {
+	if err = e.conn.QueryRow(ctx, "SELECT revision FROM config_revision").Scan(&revision); err != nil {
+		err = fmt.Errorf("couldn't read the config revision: %w", err)
 	}
-	return revision, nil
+	return revision, err
 }
 
 var revisionOf = regexp.MustCompile(`revision=(\d+)`)
@@ -181,11 +191,14 @@ func served(ctx context.Context, engine *process) (int64, error) {
 func (b *bench) editToLive(ctx context.Context, engine *process, e *editor) error {
 	var took []float64
 	for range b.edits {
-		revision, err := e.edit(ctx)
-		if err != nil {
+		if err := e.edit(ctx); err != nil {
 			return err
 		}
 		began := time.Now()
+		revision, err := e.revision(ctx)
+		if err != nil {
+			return err
+		}
 		for {
 			now, err := served(ctx, engine)
 			if err != nil {
@@ -319,7 +332,7 @@ func (e *editor) begin(ctx context.Context) (stop func() (edits int, err error))
 				return
 			case <-tick.C:
 			}
-			if _, err := e.edit(ctx); err != nil {
+			if err := e.edit(ctx); err != nil {
 				failed <- err
 				return
 			}

@@ -10,8 +10,15 @@ import (
 // what stays keeps its index.
 type Registry[T any] struct {
 	names *Table
-	items []*T // nil: taken out
+	pages []*page[T] // of the things, by index
+	size  uint32     // indexes that were given, also to what was taken out
 }
+
+// pageSize is how many things share a page: an edit of one copies its page, and the list of pages.
+const pageSize = 256
+
+// page is a part of the things. nil: taken out, or never there.
+type page[T any] [pageSize]*T
 
 // Index returns the index of a name: it stays while the name does.
 func (r *Registry[T]) Index(name string) (uint32, bool) {
@@ -25,7 +32,7 @@ func (r *Registry[T]) Index(name string) (uint32, bool) {
 // Get returns the thing of a name, or nil.
 func (r *Registry[T]) Get(name string) *T {
 	if index, ok := r.Index(name); ok {
-		return r.items[index]
+		return r.At(index)
 	}
 	return nil
 }
@@ -44,15 +51,22 @@ func (r *Registry[T]) Len() int {
 	return r.names.Len()
 }
 
-// At returns the thing at an index that was found before; nil when it was taken out.
-func (r *Registry[T]) At(index uint32) *T { return r.items[index] }
+// At returns the thing at an index; nil when it was taken out, or is of another registry.
+func (r *Registry[T]) At(index uint32) *T {
+	if n := index / pageSize; n < uint32(len(r.pages)) {
+		return r.pages[n][index%pageSize]
+	}
+	return nil
+}
 
 // All yields the things, in the order in which they came.
 func (r *Registry[T]) All() iter.Seq[*T] {
 	return func(yield func(*T) bool) {
-		for _, thing := range r.items {
-			if thing != nil && !yield(thing) {
-				return
+		for _, page := range r.pages {
+			for _, thing := range page {
+				if thing != nil && !yield(thing) {
+					return
+				}
 			}
 		}
 	}
@@ -61,22 +75,30 @@ func (r *Registry[T]) All() iter.Seq[*T] {
 // RegistryEdit collects what changes in a registry.
 type RegistryEdit[T any] struct {
 	of    *Registry[T]
-	items []*T // of the registry until something changes, then a copy
-	own   bool
+	now   Registry[T]       // with the names as they were
+	own   map[uint32]bool   // pages that are the edit's; nil: not even the list of them is
 	added map[string]uint32 // indexes of names that the registry has not
 	out   map[string]bool   // taken out
 }
 
 // Edit begins an edit.
 func (r *Registry[T]) Edit() *RegistryEdit[T] {
-	return &RegistryEdit[T]{of: r, items: r.items, added: make(map[string]uint32), out: make(map[string]bool)}
+	return &RegistryEdit[T]{of: r, now: *r, added: make(map[string]uint32), out: make(map[string]bool)}
 }
 
-// change makes the items the edit's own.
-func (e *RegistryEdit[T]) change() {
-	if !e.own {
-		e.items, e.own = slices.Clone(e.items), true
+// put makes the page of an index the edit's own, and changes what lies there.
+func (e *RegistryEdit[T]) put(index uint32, thing *T) {
+	if e.own == nil {
+		e.own, e.now.pages = make(map[uint32]bool), slices.Clone(e.now.pages)
 	}
+	switch n := index / pageSize; {
+	case n == uint32(len(e.now.pages)):
+		e.own[n], e.now.pages = true, append(e.now.pages, new(page[T]))
+	case !e.own[n]:
+		copied := *e.now.pages[n]
+		e.own[n], e.now.pages[n] = true, &copied
+	}
+	e.now.pages[index/pageSize][index%pageSize] = thing
 }
 
 // Index returns the index of a name as it is by now.
@@ -92,34 +114,32 @@ func (e *RegistryEdit[T]) Index(name string) (uint32, bool) {
 
 // Drop takes a name out; Set puts it back.
 func (e *RegistryEdit[T]) Drop(name string) {
-	e.change()
 	if index, ok := e.added[name]; ok {
-		e.items[index] = nil
+		e.put(index, nil)
 		delete(e.added, name)
 		return
 	}
 	if index, ok := e.of.Index(name); ok {
-		e.items[index] = nil
+		e.put(index, nil)
 		e.out[name] = true
 	}
 }
 
 // Set gives a name its thing, and returns its index.
 func (e *RegistryEdit[T]) Set(name string, thing *T) uint32 {
-	e.change()
 	delete(e.out, name)
 	index, ok := e.Index(name)
 	if !ok {
-		index = uint32(len(e.items))
-		e.items = append(e.items, nil)
+		index = e.now.size
+		e.now.size++
 		e.added[name] = index
 	}
-	e.items[index] = thing
+	e.put(index, thing)
 	return index
 }
 
 // At returns the thing at an index as it is by now.
-func (e *RegistryEdit[T]) At(index uint32) *T { return e.items[index] }
+func (e *RegistryEdit[T]) At(index uint32) *T { return e.now.At(index) }
 
 // Done returns the edited registry.
 func (e *RegistryEdit[T]) Done() (Registry[T], error) {
@@ -127,13 +147,13 @@ func (e *RegistryEdit[T]) Done() (Registry[T], error) {
 	for name, index := range e.added {
 		put = append(put, Entry{Key: name, Value: index})
 	}
-	names := e.of.names
+	done := e.now
 	var err error
 	switch {
-	case names == nil:
-		names, err = New(Exact, put)
+	case done.names == nil:
+		done.names, err = New(Exact, put)
 	case len(put) > 0 || len(e.out) > 0:
-		names, err = names.With(put, slices.Collect(maps.Keys(e.out)))
+		done.names, err = done.names.With(put, slices.Collect(maps.Keys(e.out)))
 	}
-	return Registry[T]{names, e.items}, err
+	return done, err
 }
