@@ -382,6 +382,32 @@ func TestRollbackOfARowThatTookAnothersPlace(t *testing.T) {
 	}
 }
 
+// TestRollbackOfRowsThatSwapped what only one of them may have.
+func TestRollbackOfRowsThatSwapped(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	loadDemo(t, dsn)
+	mustExec(t, dsn, `INSERT INTO calendar (calendar, time_zone) VALUES ('swaps', 'UTC');
+		INSERT INTO calendar_window (calendar, weekdays, opens_at, closes_at) VALUES ('swaps', '1000000', '08:00', '12:00'), ('swaps', '1000000', '13:00', '17:00');
+		INSERT INTO distribution (distribution, method) SELECT 'swaps', method FROM distribution LIMIT 1;
+		INSERT INTO distribution_branch (distribution, position, branch) VALUES ('swaps', 1, 'left'), ('swaps', 2, 'right');
+		INSERT INTO tariff (tariff, currency) VALUES ('swaps', 'EUR');
+		INSERT INTO tariff_rate (tariff, prefix, price_per_minute) VALUES ('swaps', '4', 1), ('swaps', '5', 2)`)
+	conn := dial(t, dsn)
+	before, at := contents(t, conn), revision(t, dsn)
+	mustExec(t, dsn, `BEGIN; UPDATE calendar_window SET opens_at = '01:00', closes_at = '02:00' WHERE calendar = 'swaps' AND opens_at = '08:00'; UPDATE calendar_window SET opens_at = '08:00', closes_at = '12:00' WHERE opens_at = '13:00' AND calendar = 'swaps';
+		UPDATE calendar_window SET opens_at = '13:00', closes_at = '17:00' WHERE opens_at = '01:00' AND calendar = 'swaps'; COMMIT`)
+	mustExec(t, dsn, `BEGIN; UPDATE distribution_branch SET branch = 'other' WHERE branch = 'left'; UPDATE distribution_branch SET branch = 'left' WHERE branch = 'right'; UPDATE distribution_branch SET branch = 'right' WHERE branch = 'other'; COMMIT`)
+	mustExec(t, dsn, `BEGIN; UPDATE tariff_rate SET prefix = '6' WHERE prefix = '4' AND tariff = 'swaps'; UPDATE tariff_rate SET prefix = '4' WHERE prefix = '5' AND tariff = 'swaps'; UPDATE tariff_rate SET prefix = '5' WHERE prefix = '6' AND tariff = 'swaps'; COMMIT`)
+	if contents(t, conn) == before {
+		t.Fatal("nothing was swapped")
+	}
+	mustExec(t, dsn, fmt.Sprintf("SELECT rollback_to(%d)", at))
+	if got := contents(t, conn); got != before {
+		t.Errorf("after the rollback:\n%s\nwant\n%s", got, before)
+	}
+}
+
 // TestRollbackLeavesCustomersAlone: a customer who came since, with money, keeps no other edit from being undone, and nobody's account changes with it.
 func TestRollbackLeavesCustomersAlone(t *testing.T) {
 	t.Parallel()
