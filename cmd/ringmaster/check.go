@@ -56,7 +56,7 @@ func (c *checkCommand) Run(ctx context.Context, t terminal) error {
 		}
 	} else {
 		for _, finding := range findings {
-			fmt.Fprintln(t.out, finding)
+			fmt.Fprintln(t.out, plain(finding.String()))
 		}
 		fmt.Fprintf(t.out, "%s: %d services, %d numbers, %d problems\n", c.words(revision), services, numbers, len(findings))
 	}

@@ -157,6 +157,8 @@ INSERT INTO service_number (number, service) VALUES ('499009', 'advice'), ('4988
 
 		{"expired entries", "INSERT INTO screening_entry (screening_list, entry, valid_to) VALUES ('citybank_codes', '2', '2026-11-24T08:00:00Z'), ('citybank_codes', '1', '2026-11-01T00:00:00Z'), ('citybank_codes', '3', '2026-12-01T00:00:00Z');",
 			"expired_entry", []string{"note: screening_entry citybank_codes.1|2 entries"}},
+		{"expired entry", "INSERT INTO screening_entry (screening_list, entry, valid_to) VALUES ('citybank_codes', '1', '2026-11-01T00:00:00Z');", "expired_entry",
+			[]string{"note: screening_entry citybank_codes.1|1 entry of list citybank_codes expired"}},
 		{"hidden by an expired entry", "INSERT INTO screening_list (screening_list, match) VALUES ('p', 'prefix');\nINSERT INTO screening_entry (screening_list, entry) VALUES ('p', '49');\nINSERT INTO screening_entry (screening_list, entry, valid_to) VALUES ('p', '4930', '2026-11-01T00:00:00Z');",
 			"hidden_prefix", []string{"warning: screening_entry p.4930|although \"49\" is"}},
 		{"redundant entry", "INSERT INTO screening_list (screening_list, match) VALUES ('p', 'prefix');\nINSERT INTO screening_entry (screening_list, entry) VALUES ('p', '49'), ('p', '4930');", "redundant_prefix", []string{"note: screening_entry p.4930|by \"49\""}},
