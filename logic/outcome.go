@@ -1,9 +1,12 @@
 package logic
 
-import "ringmaster/logic/charging"
+import (
+	"ringmaster/logic/call"
+	"ringmaster/logic/charging"
+)
 
 // StepBudget bounds the steps walked in one query.
-const StepBudget = 64
+const StepBudget = call.StepBudget
 
 // EventKind says what happened to a call.
 type EventKind uint8

@@ -25,7 +25,7 @@ same rows stands in the table config_problem.
 
 	error    cannot be used: what it belongs to keeps its last good version in a running engine
 	warning  can be used and is probably a mistake: services that may call each other in circles, prefixes that decide nothing, overlapping or
-	         nearly touching opening hours, services without a number
+	         nearly touching opening hours, services without a number, rows that a service connects to and that are no target, ways that are too long
 	note     worth knowing: things that nothing uses, what is over, what changes nothing, weekdays without opening hours
 
 Exit status: 0 when nothing of the asked severity was found, 1 when something was, 2 when the rows could not be read.

@@ -84,6 +84,8 @@ func Check(r *rows.Rows, normalise Normalise, now time.Time) []Finding {
 	l.tariffs()
 	l.unused()
 	l.loops()
+	l.targets()
+	l.longWays()
 	return l.finish()
 }
 
