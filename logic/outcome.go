@@ -1,12 +1,6 @@
 package logic
 
-import (
-	"ringmaster/logic/call"
-	"ringmaster/logic/charging"
-)
-
-// StepBudget bounds the steps walked in one query.
-const StepBudget = call.StepBudget
+import "ringmaster/logic/charging"
 
 // EventKind says what happened to a call.
 type EventKind uint8
