@@ -52,6 +52,7 @@ type (
 	ServiceRow          = rows.ServiceRow
 	ServiceParameterRow = rows.ServiceParameterRow
 	ServiceNumberRow    = rows.ServiceNumberRow
+	AccountRow          = rows.AccountRow
 )
 
 // Limits of one call; see package call.

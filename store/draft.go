@@ -33,7 +33,7 @@ func accountTables() []string {
 const draftGuard = "a_draft_is_never_committed"
 
 // LoadPublic reads the operators' tables as Load does, but for secrets: tools need none, and operators may not read them. Nodes have no secret, and
-// session keys have all the same one.
+// session keys have all the same one. Besides, it reads what accounts there are, which no snapshot holds.
 func (s *Store) LoadPublic(ctx context.Context) (*logic.Rows, error) {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
@@ -76,6 +76,12 @@ func loadPublic(ctx context.Context, tx pgx.Tx, since map[string]*changedRows) (
 		if err := r.readAll(ctx, tx, t, sql, rows, w, arguments...); err != nil {
 			return nil, fmt.Errorf("couldn't load table %s: %w", t.name, explain(ctx, err))
 		}
+	}
+	accounts := table{row: func(r *reader, rows *logic.Rows) {
+		rows.Accounts = append(rows.Accounts, logic.AccountRow{Account: r.text(), Currency: r.name()})
+	}}
+	if err := r.readAll(ctx, tx, accounts, "SELECT account, currency FROM account", rows, w); err != nil {
+		return nil, fmt.Errorf("couldn't load table account: %w", explain(ctx, err))
 	}
 	return rows, nil
 }

@@ -12,7 +12,8 @@ import (
 	"ringmaster/logic"
 )
 
-// LoadRevision reads the operators' tables as they were at an older config revision, without secrets, as LoadPublic does. The revision of the rows is the newest one.
+// LoadRevision reads the operators' tables as they were at an older config revision, without secrets, as LoadPublic does. The revision of the rows is the newest one, and
+// accounts, which no snapshot holds, are as they are now.
 //
 // It is no rollback that is taken back: that would be refused for what no engine decides by (an account that was topped up since, a card or a node whose secret is not
 // kept), would hold up those who edit, and would need their rights. Here the history is undone in the queries, and nothing is written.

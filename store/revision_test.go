@@ -12,13 +12,13 @@ import (
 	"ringmaster/store/storetest"
 )
 
-// unordered is rows as text, each table's in the order of their texts, without session keys.
+// unordered is rows as text, each table's in the order of their texts, without session keys, and without accounts, which are as they are now.
 func unordered(rows *logic.Rows) string {
 	var out strings.Builder
 	value := reflect.ValueOf(*rows)
 	for i := range value.NumField() {
 		name := value.Type().Field(i).Name
-		if name == "Revision" || name == "SessionKeys" {
+		if name == "Revision" || name == "SessionKeys" || name == "Accounts" {
 			continue
 		}
 		var lines []string

@@ -75,6 +75,7 @@ type rollbackCommand struct {
 func (*rollbackCommand) Help() string {
 	return `Makes operators' rows what they were at a config revision. That is a new revision, made in one transaction and checked as every edit is; history
 is never rewritten, and the rollback can be rolled back. Records of calls and what nodes and engines said are not touched.
+What is a customer's (accounts, their numbers and countries, cards, secret budgets) stays as it is, and is listed with =.
 
 	ringmaster rollback 41 --comment "the new offices were wrong" --dry-run
 	ringmaster rollback 41 --comment "the new offices were wrong"`
@@ -94,8 +95,13 @@ func (c *rollbackCommand) Run(ctx context.Context, t terminal) error {
 	if err := printChanges(t.out, changes, c.JSON); err != nil || c.JSON {
 		return err
 	}
+	all := len(changes)
+	changes = slices.DeleteFunc(changes, func(one store.Change) bool { return one.Operation == store.Left })
+	if left := all - len(changes); left > 0 {
+		fmt.Fprintf(t.out, "%d rows of customers stay as they are (=): ringmaster diff %d.. says what changed; change by hand what was a mistake too\n", left, c.Revision)
+	}
 	switch {
-	case len(changes) == 0:
+	case all == 0:
 		fmt.Fprintf(t.out, "nothing differs from revision %d\n", c.Revision)
 	case c.DryRun:
 		fmt.Fprintf(t.out, "%d rows would be changed; nothing was\n", len(changes))
@@ -150,7 +156,7 @@ func printChanges(out io.Writer, changes []store.Change, asJSON bool) error {
 		return encoder.Encode(changes)
 	}
 	for _, c := range changes {
-		sign := map[string]string{"INSERT": "+", "DELETE": "-", "TRUNCATE": "-"}[c.Operation]
+		sign := map[string]string{"INSERT": "+", "DELETE": "-", "TRUNCATE": "-", store.Left: "="}[c.Operation]
 		if sign == "" {
 			sign = "~"
 		}

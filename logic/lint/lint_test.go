@@ -52,7 +52,7 @@ func check(t testing.TB, r *rows.Rows) []lint.Finding {
 			t.Fatalf("the rows don't compile: %v", problem)
 		}
 	}
-	return lint.Check(r, snapshot.Normalise, now)
+	return lint.Check(r, snapshot.Normalise, time.LoadLocation, now)
 }
 
 func TestDemoCarrierHasNoWarning(t *testing.T) {
@@ -110,6 +110,29 @@ func longScript(steps int) string {
 	}
 	return "INSERT INTO script (script, first_step) VALUES ('long', 's000');\nINSERT INTO step (script, step, sib, parameters) VALUES " + text.String() +
 		"('long', 'bye', 'bcp', '{\"action\": \"release\"}');\nINSERT INTO step_exit (script, step, exit, next_step) VALUES " + strings.TrimSuffix(exits.String(), ", ") + ";\n"
+}
+
+// bands are two rates of one prefix, each while a calendar of its own is open: c by UTC until one day, d in a zone from a day on.
+func bands(c, d, zone, to, from string) string {
+	day := func(s string) string {
+		if s == "" {
+			return "NULL"
+		}
+		return "'" + s + "'"
+	}
+	c0, c1, _ := strings.Cut(c, " ")
+	d0, d1, _ := strings.Cut(d, " ")
+	return calendar + "INSERT INTO calendar (calendar, time_zone) VALUES ('d', '" + zone + "');\n" +
+		fmt.Sprintf("INSERT INTO calendar_window (calendar, weekdays, opens_at, closes_at) VALUES ('c', '1111100', '%s', '%s'), ('d', '1100000', '%s', '%s');\n", c0, c1, d0, d1) +
+		fmt.Sprintf("INSERT INTO tariff_rate (tariff, prefix, calendar, price_per_minute, valid_to, valid_from) VALUES ('card', '44', 'c', 0.1, %s, NULL), ('card', '44', 'd', 0.2, NULL, %s);\n", day(to), day(from))
+}
+
+const dollars = "INSERT INTO account (account, currency) VALUES ('dollars', 'USD');\n"
+
+// split is a service for which callers and an account pay.
+func split(account, perMille string) string {
+	return fmt.Sprintf(`INSERT INTO service (service, subscriber, script) VALUES ('s', 'acme', 'split_charging');
+INSERT INTO service_parameter (service, parameter, value) VALUES ('s', 'tariff', 'premium'), ('s', 'account', '%s'), ('s', 'subscriber_per_mille', '%s'), ('s', 'destination', '4930@office');`, account, perMille)
 }
 
 func prefixTable(entries ...string) string {
@@ -175,6 +198,31 @@ INSERT INTO tariff_rate (tariff, prefix, price_per_minute) VALUES ('abroad', '33
 INSERT INTO service (service, subscriber, script) VALUES ('advice', 'acme', 'premium_rate');
 INSERT INTO service_parameter (service, parameter, value) VALUES ('advice', 'hours', 'always'), ('advice', 'tariff', 'abroad'), ('advice', 'provider', 'acme'), ('advice', 'destination', '4930@office'), ('advice', 'price_prompt', 'price');
 INSERT INTO service_number (number, service) VALUES ('499009', 'advice'), ('498811', 'advice');`, "no_price", []string{"warning: service_number 499009|tariff abroad has no rate"}},
+		{"bands that overlap", bands("08:00 12:00", "11:00 14:00", "UTC", "", ""), "overlapping_bands", []string{"warning: tariff_rate card.44|on Monday at 11:00 its calendar d is open as well as c of rate"}},
+		{"bands that touch", bands("08:00 12:00", "12:00 14:00", "UTC", "", ""), "overlapping_bands", nil},
+		{"bands over midnight", bands("22:00 06:00", "05:00 07:00", "UTC", "", ""), "overlapping_bands", []string{"warning: tariff_rate card.44|on Tuesday at 05:00"}},
+		{"bands of two zones", bands("08:00 12:00", "12:30 14:00", "Europe/Berlin", "", ""), "overlapping_bands", []string{"warning: tariff_rate card.44|on Monday at 12:30"}},
+		{"bands of two zones in summer", bands("08:00 12:00", "13:30 14:00", "Europe/Berlin", "", ""), "overlapping_bands", []string{"warning: tariff_rate card.44|on Monday at 13:30"}},
+		{"bands of two zones that never meet", bands("08:00 12:00", "14:00 16:00", "Europe/Berlin", "", ""), "overlapping_bands", nil},
+		{"bands of two zones a day apart", bands("22:00 23:00", "11:30 13:00", "Pacific/Auckland", "", ""), "overlapping_bands", []string{"warning: tariff_rate card.44|on Tuesday at 11:30"}},
+		{"bands that follow each other", bands("08:00 12:00", "11:00 14:00", "UTC", "2027-01-01", "2027-01-01"), "overlapping_bands", nil},
+		{"bands that hold together for a day", bands("08:00 12:00", "11:00 14:00", "UTC", "2027-01-02", "2027-01-01"), "overlapping_bands", []string{"warning: tariff_rate card.44|on Monday at 11:00"}},
+		{"a band that is over", bands("08:00 12:00", "11:00 14:00", "UTC", "2026-11-01", ""), "overlapping_bands", nil},
+		{"a band and all other times", calendar + "INSERT INTO tariff_rate (tariff, prefix, calendar, price_per_minute) VALUES ('card', '44', NULL, 0.1), ('card', '44', 'always', 0.2);", "overlapping_bands", nil},
+		{"a payer in another currency", dollars + split("dollars", "500"), "other_currency", []string{"error: service s|account dollars is in USD and tariff premium in EUR: its calls are refused (step rate)"}},
+		{"a payer of nothing", dollars + split("dollars", "0"), "other_currency", nil},
+		{"a payer in the tariff's currency", split("acme", "500"), "other_currency", nil},
+		{"the only payer", dollars + `INSERT INTO service (service, subscriber, script) VALUES ('s', 'acme', 'freephone_charged');
+INSERT INTO service_parameter (service, parameter, value) VALUES ('s', 'hours', 'always'), ('s', 'tariff', 'card'), ('s', 'account', 'dollars'), ('s', 'destination', '4930@office');`, "other_currency",
+			[]string{"error: service s|account dollars is in USD and tariff card in EUR: its calls are refused (step rate)"}},
+		{"a provider in another currency", dollars + `INSERT INTO service (service, subscriber, script) VALUES ('s', 'acme', 'premium_rate');
+INSERT INTO service_parameter (service, parameter, value) VALUES ('s', 'hours', 'always'), ('s', 'tariff', 'premium'), ('s', 'provider', 'dollars'), ('s', 'destination', '4930@office'), ('s', 'price_prompt', 'price');`, "other_currency",
+			[]string{"warning: service s|flagged unpaid (step rate); name an account in EUR, or a tariff in USD"}},
+		{"a literal account", dollars + `INSERT INTO script (script, first_step) VALUES ('lit', 'rate');
+INSERT INTO script_parameter (script, parameter, type, default_value) VALUES ('lit', 'tariff', 'tariff', 'card');
+INSERT INTO step (script, step, sib, parameters) VALUES ('lit', 'rate', 'charge', '{"tariff": "${tariff}", "account": "dollars"}'), ('lit', 'end', 'bcp', '{"action": "release", "cause": 16}');
+INSERT INTO step_exit (script, step, exit, next_step) VALUES ('lit', 'rate', 'granted', 'end'), ('lit', 'rate', 'refused', 'end');
+INSERT INTO service (service, subscriber, script) VALUES ('s', 'acme', 'lit');`, "other_currency", []string{"error: service s|account dollars"}},
 		{"past holiday", "INSERT INTO calendar_holiday (calendar, holiday, name) VALUES ('always', '2026-11-20', 'x');", "past_holiday", []string{"note: calendar_holiday always.x|2026-11-20"}},
 		{"yearly holiday", "INSERT INTO calendar_holiday (calendar, holiday, name, yearly) VALUES ('always', '2020-11-20', 'x', true);", "past_holiday", nil},
 		{"leap day", "INSERT INTO calendar_holiday (calendar, holiday, name, yearly) VALUES ('always', '2028-02-29', 'x', true);", "leap_day", []string{"warning: calendar_holiday always.x|leap"}},
@@ -254,7 +302,7 @@ func TestManyOfAKindAreCounted(t *testing.T) {
 	for i := range 250 {
 		r.ScreeningLists = append(r.ScreeningLists, rows.ScreeningListRow{ScreeningList: fmt.Sprintf("list%03d", i), Match: "exact"})
 	}
-	found := lint.Check(r, nil, now)
+	found := lint.Check(r, nil, nil, now)
 	if len(found) != 101 || !strings.Contains(found[100].String(), "and 150 more of this kind") {
 		t.Errorf("%d findings, the last %v", len(found), found[len(found)-1])
 	}
@@ -288,7 +336,7 @@ func TestWhateverIsWritten(t *testing.T) {
 		seconds := func() int { return rapid.IntRange(-10, 100000).Draw(t, "seconds") }
 		r := new(rows.Rows)
 		for range rapid.IntRange(0, 30).Draw(t, "rows") {
-			switch rapid.IntRange(0, 15).Draw(t, "table") {
+			switch rapid.IntRange(0, 18).Draw(t, "table") {
 			case 0:
 				r.Services = append(r.Services, rows.ServiceRow{Service: name(), Script: name(), Active: rapid.Bool().Draw(t, "active")})
 			case 1:
@@ -325,10 +373,18 @@ func TestWhateverIsWritten(t *testing.T) {
 				r.AreaPrefixes = append(r.AreaPrefixes, rows.AreaPrefixRow{Prefix: digits(), Area: name()})
 			case 15:
 				r.Scripts = append(r.Scripts, rows.ScriptRow{Script: name(), FirstStep: name()})
+			case 16:
+				r.TariffRates = append(r.TariffRates, rows.TariffRateRow{TariffRateID: int64(seconds()), Tariff: name(), Prefix: digits(), Calendar: name(), ValidFrom: when(), ValidTo: when()})
+			case 17:
+				r.Tariffs = append(r.Tariffs, rows.TariffRow{Tariff: name(), Currency: pick("EUR", "USD", "")})
+				r.Accounts = append(r.Accounts, rows.AccountRow{Account: name(), Currency: pick("EUR", "USD", "")})
+			case 18:
+				r.Steps = append(r.Steps, rows.StepRow{Script: name(), Step: name(), SIB: "charge",
+					Parameters: []byte(pick("", "{", "[]", `{"tariff": 1}`, `{"tariff": "${p}", "account": "${q}", "second_account": "a", "second_per_mille": []}`))})
 			}
 		}
-		first := lint.Check(r, nil, now)
-		if again := lint.Check(r, nil, now); !slices.Equal(first, again) {
+		first := lint.Check(r, nil, nil, now)
+		if again := lint.Check(r, nil, nil, now); !slices.Equal(first, again) {
 			t.Fatalf("two answers:\n%v\n%v", first, again)
 		}
 	})
@@ -351,7 +407,7 @@ func chain(n, numbersEach int) *rows.Rows {
 
 // TestLongCircle: a circle through fifty thousand services is found, and said in words that can be read.
 func TestLongCircle(t *testing.T) {
-	found := lint.Check(chain(50_000, 1), nil, now)
+	found := lint.Check(chain(50_000, 1), nil, nil, now)
 	index := slices.IndexFunc(found, func(f lint.Finding) bool { return f.Check == "forwarding_loop" })
 	if index < 0 {
 		t.Fatal("the circle wasn't found")
@@ -370,6 +426,6 @@ func BenchmarkCheck(b *testing.B) {
 		r.Translations = append(r.Translations, rows.TranslationRow{TranslationTable: "p", Key: strconv.Itoa(i), Value: strconv.Itoa(i % 7), Trunk: "pstn"})
 	}
 	for b.Loop() {
-		lint.Check(r, nil, now)
+		lint.Check(r, nil, nil, now)
 	}
 }
