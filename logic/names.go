@@ -58,6 +58,7 @@ type (
 // Limits of one call; see package call.
 const (
 	RedirectBudget   = call.RedirectBudget
+	StepBudget       = call.StepBudget
 	MaxTargets       = call.MaxTargets
 	MaxVariables     = call.MaxVariables
 	MaxValueLength   = call.MaxValueLength

@@ -47,6 +47,9 @@ func advised(err error) error {
 	if !errors.As(err, &refused) {
 		return err
 	}
+	if refused.Code == insufficientPrivilege && refused.Hint == "" {
+		refused.Hint = "Only those who edit may: GRANT ringmaster_operator TO your role."
+	}
 	return fmt.Errorf("%w%s", err, Advice(refused))
 }
 
@@ -58,7 +61,7 @@ const Left = "LEFT"
 // says what cannot be undone, and what to do.
 func (s *Store) Rollback(ctx context.Context, to int64, reason string, dryRun bool) ([]Change, error) {
 	fail := func(err error) ([]Change, error) {
-		return nil, fmt.Errorf("couldn't roll back to revision %d: %w", to, err)
+		return nil, fmt.Errorf("couldn't roll back to revision %d: %w", to, advised(err))
 	}
 	tx, err := s.pool.Begin(ctx)
 	if err != nil {

@@ -26,7 +26,8 @@ same rows stands in the table config_problem.
 	error    cannot be used: what it belongs to keeps its last good version in a running engine. Or a service whose payer is in another
 	         currency than its tariff: all its calls are refused
 	warning  can be used and is probably a mistake: services that may call each other in circles, prefixes that decide nothing, overlapping or
-	         nearly touching opening hours, rates of one prefix whose calendars are open together, services without a number
+	         nearly touching opening hours, rates of one prefix whose calendars are open together, services without a number, rows that a
+	         service connects to and that are no target, ways that are too long
 	note     worth knowing: things that nothing uses, what is over, what changes nothing, weekdays without opening hours
 
 Exit status: 0 when nothing of the asked severity was found, 1 when something was, 2 when the rows could not be read.
@@ -57,7 +58,7 @@ func (c *checkCommand) Run(ctx context.Context, t terminal) error {
 		}
 	} else {
 		for _, finding := range findings {
-			fmt.Fprintln(t.out, finding)
+			fmt.Fprintln(t.out, plain(finding.String()))
 		}
 		fmt.Fprintf(t.out, "%s: %d services, %d numbers, %d problems\n", c.words(revision), services, numbers, len(findings))
 	}

@@ -90,6 +90,8 @@ func Check(r *rows.Rows, normalise Normalise, zones Zones, now time.Time) []Find
 	l.currencies()
 	l.unused()
 	l.loops()
+	l.targets()
+	l.longWays()
 	return l.finish()
 }
 

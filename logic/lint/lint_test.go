@@ -87,6 +87,31 @@ func windows(of ...string) string {
 	return text
 }
 
+// offices is a freephone service with offices and a share of its own.
+func offices(rows, branches string) string {
+	text := "INSERT INTO translation_table (translation_table) VALUES ('o');\nINSERT INTO distribution (distribution, method) VALUES ('d', 'percentage');\n"
+	if rows != "" {
+		text += "INSERT INTO translation (translation_table, key, value, trunk) VALUES " + rows + ";\n"
+	}
+	text += "INSERT INTO distribution_branch (distribution, position, branch, weight, value, trunk) VALUES " + branches + ";\n"
+	return text + strings.NewReplacer("acme_offices", "o", "acme_share", "d").Replace(service("s", "49777", "", ""))
+}
+
+// longScript is a script of steps in a row before its end, with a service.
+func longScript(steps int) string {
+	var text, exits strings.Builder
+	for i := range steps {
+		fmt.Fprintf(&text, "('long', 's%03d', 'log', '{\"kind\": \"x\", \"text\": \"y\"}'), ", i)
+		next := fmt.Sprintf("s%03d", i+1)
+		if i == steps-1 {
+			next = "bye"
+		}
+		fmt.Fprintf(&exits, "('long', 's%03d', 'done', '%s'), ", i, next)
+	}
+	return "INSERT INTO script (script, first_step) VALUES ('long', 's000');\nINSERT INTO step (script, step, sib, parameters) VALUES " + text.String() +
+		"('long', 'bye', 'bcp', '{\"action\": \"release\"}');\nINSERT INTO step_exit (script, step, exit, next_step) VALUES " + strings.TrimSuffix(exits.String(), ", ") + ";\n"
+}
+
 // bands are two rates of one prefix, each while a calendar of its own is open: c by UTC until one day, d in a zone from a day on.
 func bands(c, d, zone, to, from string) string {
 	day := func(s string) string {
@@ -205,11 +230,29 @@ INSERT INTO service (service, subscriber, script) VALUES ('s', 'acme', 'lit');`,
 
 		{"expired entries", "INSERT INTO screening_entry (screening_list, entry, valid_to) VALUES ('citybank_codes', '2', '2026-11-24T08:00:00Z'), ('citybank_codes', '1', '2026-11-01T00:00:00Z'), ('citybank_codes', '3', '2026-12-01T00:00:00Z');",
 			"expired_entry", []string{"note: screening_entry citybank_codes.1|2 entries"}},
+		{"expired entry", "INSERT INTO screening_entry (screening_list, entry, valid_to) VALUES ('citybank_codes', '1', '2026-11-01T00:00:00Z');", "expired_entry",
+			[]string{"note: screening_entry citybank_codes.1|1 entry of list citybank_codes expired"}},
 		{"hidden by an expired entry", "INSERT INTO screening_list (screening_list, match) VALUES ('p', 'prefix');\nINSERT INTO screening_entry (screening_list, entry) VALUES ('p', '49');\nINSERT INTO screening_entry (screening_list, entry, valid_to) VALUES ('p', '4930', '2026-11-01T00:00:00Z');",
 			"hidden_prefix", []string{"warning: screening_entry p.4930|although \"49\" is"}},
 		{"redundant entry", "INSERT INTO screening_list (screening_list, match) VALUES ('p', 'prefix');\nINSERT INTO screening_entry (screening_list, entry) VALUES ('p', '49'), ('p', '4930');", "redundant_prefix", []string{"note: screening_entry p.4930|by \"49\""}},
 		{"exact list", "INSERT INTO screening_list (screening_list, match) VALUES ('p', 'exact');\nINSERT INTO screening_entry (screening_list, entry) VALUES ('p', '49'), ('p', '4930');", "redundant_prefix", nil},
 
+		{"office without a trunk", offices("('o', 'berlin', '4930200100', NULL), ('o', 'munich', '4989200100', 'office'), ('o', 'bonn', '492281@pstn', NULL)", "('d', 1, 'a', 1, '4930@office', NULL)"), "no_target",
+			[]string{`warning: translation o.berlin|"4930200100" has no trunk: service s connects to it`}},
+		{"branch without a target", offices("('o', 'berlin', '4930200100', 'office')", "('d', 1, 'a', 1, '', NULL), ('d', 2, 'b', 0, '', NULL), ('d', 3, 'c', 1, '4930@moon', NULL), ('d', 4, 'e', 1, '4930@office,4931', NULL)"), "no_target",
+			[]string{`warning: distribution_branch d.a|"" is no target`, `warning: distribution_branch d.c|trunk "moon" of "4930@moon"`, `warning: distribution_branch d.e|"4931" has no trunk`}},
+		{"a table that nobody connects to", "INSERT INTO translation_table (translation_table) VALUES ('o');\nINSERT INTO translation (translation_table, key, value) VALUES ('o', 'a', 'b');\n", "no_target", nil},
+		{"a number that is made a target of", `INSERT INTO translation_table (translation_table) VALUES ('o');
+INSERT INTO translation (translation_table, key, value) VALUES ('o', 'a', '4930');
+INSERT INTO script (script, first_step) VALUES ('made', 'find');
+INSERT INTO script_parameter (script, parameter, type) VALUES ('made', 'table', 'translation_table');
+INSERT INTO step (script, step, sib, parameters) VALUES ('made', 'find', 'translate', '{"table": "${table}", "key": "a", "into": "to"}'), ('made', 'make', 'algorithm', '{"expression": "to + \"@pstn\"", "into": "to"}'),
+('made', 'ring', 'bcp', '{"action": "connect", "target": "${to}"}');
+INSERT INTO step_exit (script, step, exit, next_step) VALUES ('made', 'find', 'found', 'make'), ('made', 'find', 'not_found', 'ring'), ('made', 'make', 'done', 'ring');
+INSERT INTO service (service, subscriber, script) VALUES ('made', 'acme', 'made');
+INSERT INTO service_parameter (service, parameter, value) VALUES ('made', 'table', 'o');`, "no_target", nil},
+		{"65 steps", longScript(64), "long_way", []string{"warning: step long.s000|has 65 steps, and a query walks 64"}},
+		{"64 steps", longScript(63), "long_way", nil},
 		{"idle branch", "INSERT INTO distribution_branch (distribution, position, branch, weight, value) VALUES ('acme_share', 3, 'x', 0, '1');", "idle_branch", []string{"note: distribution_branch acme_share.x|weight is 0"}},
 		{"no number", service("a", "", "", ""), "no_number", []string{"warning: service a|no number"}},
 		{"inactive", "INSERT INTO service (service, subscriber, script, active) VALUES ('a', 'acme', 'freephone', false);\nINSERT INTO service_number (number, match, service) VALUES ('49777', 'exact', 'a');\n" +
