@@ -37,6 +37,7 @@ var charters = map[string]charter{
 	// What the tests of logic and `ringmaster call --script` play.
 	"logic/transcript": {standard: pureStandard, own: []string{"logic", "logic/charging", "logic/tariff"}},
 	"logic/tariff":     {standard: pureStandard},
+	"logic/say":        {standard: pureStandard},
 	// Mistakes in rows that can be used, and what recorded calls would come to: for `ringmaster check` and `ringmaster replay`.
 	"logic/lint":   {standard: pureStandard, own: []string{"logic/call", "logic/rows"}},
 	"logic/replay": {standard: pureStandard, own: []string{"logic", "logic/charging", "logic/tariff", "logic/transcript"}},

@@ -52,11 +52,13 @@ type (
 	ServiceRow          = rows.ServiceRow
 	ServiceParameterRow = rows.ServiceParameterRow
 	ServiceNumberRow    = rows.ServiceNumberRow
+	AccountRow          = rows.AccountRow
 )
 
 // Limits of one call; see package call.
 const (
 	RedirectBudget   = call.RedirectBudget
+	StepBudget       = call.StepBudget
 	MaxTargets       = call.MaxTargets
 	MaxVariables     = call.MaxVariables
 	MaxValueLength   = call.MaxValueLength

@@ -2,9 +2,6 @@ package logic
 
 import "ringmaster/logic/charging"
 
-// StepBudget bounds the steps walked in one query.
-const StepBudget = 64
-
 // EventKind says what happened to a call.
 type EventKind uint8
 

@@ -103,21 +103,29 @@ func (c *chargeBlock) run(w *walk) string {
 		w.answered = false
 		return c.refused(w, reason)
 	}
-	if terms.IsFree() {
-		if w.tracing() {
-			w.decide(Decision{Table: "tariff_rate", Key: terms.Rate, Reason: fmt.Sprintf("%s costs nothing", terms.Number)})
+	if terms.IsFree() && !w.answered && w.tracing() {
+		w.decide(Decision{Table: "tariff_rate", Key: terms.Rate, Reason: fmt.Sprintf("%s costs nothing", terms.Number)})
+	}
+	// After a conversation that cost something the ledger is told of one that is free, lest it takes it for the one before when the node is lost. Whatever it says, the call goes on.
+	free, wanted := terms.IsFree(), int64(c.reserve.value(w))
+	if free {
+		call.Granted, call.Final, wanted = terms.Maximum, true, terms.Maximum
+		if w.answered && w.answer.State == charging.StateGranted {
+			call.Payment = call.Charge
 		}
-		call.Granted, call.Final = terms.Maximum, true
-		return "granted"
+		if w.answered || !call.Held || call.Charge == 1 {
+			w.answered = false
+			return "granted"
+		}
 	}
 	if !w.answered {
-		if w.tracing() {
+		if w.tracing() && !free {
 			w.traceTerms(&terms)
 		}
 		w.out.Ask = Ask{Kind: AskLedger, Ledger: &charging.Ask{Kind: charging.KindReserve, Reserve: charging.Reserve{
 			Key: charging.Key{CallID: call.CallID, Node: call.Node, Number: call.Charge}, Body: call.Body(), Terms: terms,
-			Wanted: int64(c.reserve.value(w)), Minimum: int64(c.minimum.value(w)), Call: call.Facts(), Finished: call.FinishedCharges(),
-			Blind: w.service.onOutage == "allow", BlindCap: w.service.outageCap,
+			Wanted: wanted, Minimum: int64(c.minimum.value(w)), Call: call.Facts(), Finished: call.FinishedCharges(),
+			Blind: !free && w.service.onOutage == "allow", BlindCap: w.service.outageCap,
 		}}}
 		call.Held = true
 		return waiting

@@ -3,6 +3,8 @@ package logic
 import (
 	"fmt"
 	"strings"
+
+	"ringmaster/logic/say"
 )
 
 // interactBlock plays prompts to the caller, and collects digits when maximum is not 0.
@@ -92,7 +94,7 @@ func (i *interactBlock) run(w *walk) string {
 		prompts[n], _ = w.service.slots[prompt.slot].object.(string)
 	}
 	if len(i.say.parts) > 0 {
-		prompts = append(prompts, amountPrompts(i.say.value(w))...)
+		prompts = append(prompts, say.Amount(i.say.value(w))...)
 	}
 	maximum := i.maximum.value(w)
 	if maximum == 0 {

@@ -91,7 +91,7 @@ var resultMembers = []member{
 	resultDialStatus: {api.DialStatus, textKind, false, "connect: Asterisk's DIALSTATUS as it is, for the CDR."},
 	resultTarget:     {api.Target, intKind, false, "connect: which target was tried last, counted from 0."},
 	resultCause:      {api.Cause, intKind, false, "connect: ITU-T Q.850 cause of the last target."},
-	resultTalk:       {api.TalkSeconds, secondKinds, false, "connect: seconds of conversation, milliseconds kept."},
+	resultTalk:       {api.TalkSeconds, secondKinds, false, "connect: seconds of conversation, milliseconds kept. An answered one costs what this says; of the call's last one call.end may say it instead."},
 }
 
 var replyMembers = []member{
@@ -190,12 +190,20 @@ func (q *query) checkCallID(v wire.Value) *wire.Fault {
 	if !isWord(b, maxCallID) {
 		return invalid("member call_id: must be 1 to %d printable ASCII characters without spaces, is %s", maxCallID, quoted(b))
 	}
-	if i := bytes.LastIndexByte(b, '-'); i > 0 && string(b[:i]) != q.node.Name {
-		if _, other := q.snapshot.Node(string(b[:i])); other {
-			return &wire.Fault{Code: api.FaultNotYourCall, Message: "member call_id: begins with another node's name"}
-		}
+	if q.isAnothersCall(b) {
+		return &wire.Fault{Code: api.FaultNotYourCall, Message: "member call_id: begins with another node's name"}
 	}
 	return nil
+}
+
+// isAnothersCall reports whether a call id begins with another node's name.
+func (q *query) isAnothersCall(callID []byte) bool {
+	i := bytes.LastIndexByte(callID, '-')
+	if i <= 0 || string(callID[:i]) == q.node.Name {
+		return false
+	}
+	_, other := q.snapshot.Node(string(callID[:i]))
+	return other
 }
 
 // checkNode refuses a node that speaks as another one.

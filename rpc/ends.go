@@ -33,7 +33,7 @@ var endMembers = []member{
 	endCallID:       {api.CallID, textKind, false, "The call's name. Besides a session it must be the session's."},
 	endCause:        {api.Cause, intKind, false, "ITU-T Q.850 cause of the caller's leg; 0 or absent: unknown."},
 	endAnsweredAt:   {api.AnsweredAt, timeKinds, false, "When the call was answered; absent when it was not."},
-	endTalk:         {api.TalkSeconds, secondKinds, false, "Seconds from the last answer to the end of the call, milliseconds kept."},
+	endTalk:         {api.TalkSeconds, secondKinds, false, "Seconds of the last conversation, milliseconds kept; when nobody answered, from the answer of the caller's leg to its end. If only one of this and the talk_seconds of the last answered connect is there, it stands for both, in the record and for what is charged: unless the call was charged anew since, or went on in the dialplan, whose conversations nobody pays for."},
 	endStartedAt:    {api.StartedAt, timeKinds, false, "When the call came to the node; used without a session only."},
 	endEndedAt:      {api.EndedAt, timeKinds, false, "When the caller's leg ended, by the node's clock; absent: now."},
 	endHangupSource: {api.HangupSource, textKind, false, "The channel that hung up, as Asterisk has it."},

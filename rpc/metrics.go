@@ -83,6 +83,7 @@ type metrics struct {
 	failures    [numAuthFailures]prometheus.Counter
 	panics      prometheus.Counter
 	soft        prometheus.Counter
+	foreign     prometheus.Counter
 	calls       *prometheus.CounterVec
 	expressions *prometheus.CounterVec
 	connections *prometheus.CounterVec
@@ -134,6 +135,9 @@ func newMetrics(registerer prometheus.Registerer, methods []string, inFlight, en
 		soft: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "ringmaster_rpc_heartbeats_unrecorded_total", Help: "Heartbeats that were answered though the ledger could not record them in time.",
 		}),
+		foreign: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "ringmaster_rpc_foreign_calls_total", Help: "Calls that nodes named in heartbeats though they begin with another node's name; they were left out, and the log names them.",
+		}),
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ringmaster_rpc_call_ends_total", Help: "Ended calls by script (none: no service) and outcome. An end that is sent again counts again.",
 		}, []string{"script", "outcome"}),
@@ -180,7 +184,7 @@ func newMetrics(registerer prometheus.Registerer, methods []string, inFlight, en
 	}
 	for _, collector := range []prometheus.Collector{
 		asks,
-		phases, total, requests, overBudget, replays, refusals, failures, m.panics, m.soft, m.calls, m.expressions, m.connections,
+		phases, total, requests, overBudget, replays, refusals, failures, m.panics, m.soft, m.foreign, m.calls, m.expressions, m.connections,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "ringmaster_rpc_queries_in_flight", Help: "Queries read and not yet answered, without ends of calls.",
 		}, inFlight),

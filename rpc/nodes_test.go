@@ -53,6 +53,23 @@ func TestNodes(t *testing.T) {
 		t.Errorf("a node that operators took out: %v, %v", got, err)
 	}
 
+	// Calls that begin with another node's name are left out, and the rest counts: a heartbeat must not be lost for one odd name.
+	foreign := report.with(members{"calls": []any{nodeB + "-foreign.77", "a-1", nodeA + "-1.2", "nobody-3"}, "talking": []any{members{"call_id": nodeB + "-foreign.77", "talk_seconds": 5}, members{"call_id": "a-1", "talk_seconds": 7}}})
+	e.must("node.heartbeat", foreign)
+	e.must("node.register", foreign)
+	if got, want := e.ledger.heartbeats[len(e.ledger.heartbeats)-1], nodeA+" boot-1 2 [a-1+7s node-a-1.2 nobody-3]"; got != want {
+		t.Errorf("heartbeat %q, want %q", got, want)
+	}
+	if got, want := e.ledger.registered[len(e.ledger.registered)-1], nodeA+" boot-1 80 2 [a-1+7s node-a-1.2 nobody-3]"; got != want {
+		t.Errorf("registered %q, want %q", got, want)
+	}
+	if got := e.metric(t, "ringmaster_rpc_foreign_calls_total"); got != 2 {
+		t.Errorf("%v calls of other nodes counted, want 2", got)
+	}
+	if log := e.log.String(); !strings.Contains(log, nodeB+"-foreign.77") {
+		t.Errorf("the log does not name the call: %s", log)
+	}
+
 	for name, c := range map[string]struct {
 		changes members
 		code    int

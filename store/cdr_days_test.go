@@ -431,7 +431,7 @@ func TestMigrationKeepsEveryRecord(t *testing.T) {
 	if err := exec2(t, dsn, `INSERT INTO account (account, currency, credit_limit) VALUES ('anna', 'EUR', 1000);
 		INSERT INTO cdr (call_id, node, outcome, started_at, ended_at, recorded_at, charges, flags, legs, path, talk_ms, written_by)
 			SELECT 'call-' || i, 'node' || i % 3, CASE WHEN i % 7 = 0 THEN 'node_lost' ELSE 'answered' END, now(), now(), now() - i * interval '5 hours',
-				jsonb_build_array(jsonb_build_object('charge', 1, 'account', 'anna', 'amount', '0.01', 'currency', 'EUR')), ARRAY['excess'], '[{"trunk": "a"}]', 'a:b', i, (700 + i)::text::xid8
+				jsonb_build_array(jsonb_build_object('charge', 1, 'account', 'anna', 'amount', '0.01', 'currency', 'EUR')), ARRAY['excess', 'late'], '[{"trunk": "a"}]', 'a:b', i, (700 + i)::text::xid8
 			FROM generate_series(1, 100) AS i;
 		INSERT INTO call_record SELECT call_id, node, 0, now(), 'security', call_id FROM cdr;
 		INSERT INTO cdr_correction (call_id, node, talk_ms, cause, ended_at) VALUES ('call-7', 'node1', 1, 16, now());

@@ -33,7 +33,7 @@ func accountTables() []string {
 const draftGuard = "a_draft_is_never_committed"
 
 // LoadPublic reads the operators' tables as Load does, but for secrets: tools need none, and operators may not read them. Nodes have no secret, and
-// session keys have all the same one.
+// session keys have all the same one. Besides, it reads what accounts there are, which no snapshot holds.
 func (s *Store) LoadPublic(ctx context.Context) (*logic.Rows, error) {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
@@ -45,11 +45,11 @@ func (s *Store) LoadPublic(ctx context.Context) (*logic.Rows, error) {
 		return nil, fmt.Errorf("couldn't load the operators' tables: %w", err)
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx))
-	return loadPublic(ctx, tx)
+	return loadPublic(ctx, tx, nil)
 }
 
-// loadPublic reads the tables without their secrets, as a transaction sees them.
-func loadPublic(ctx context.Context, tx pgx.Tx) (*logic.Rows, error) {
+// loadPublic reads the tables without their secrets, as a transaction sees them or, with what changed since, as they were.
+func loadPublic(ctx context.Context, tx pgx.Tx, since map[string]*changedRows) (*logic.Rows, error) {
 	w, ctx := watch(ctx)
 	defer w.stop()
 	rows := new(logic.Rows)
@@ -65,9 +65,23 @@ func loadPublic(ctx context.Context, tx pgx.Tx) (*logic.Rows, error) {
 		case "session_key":
 			sql = "SELECT session_key_id, sha256(''), created_at FROM session_key"
 		}
-		if err := r.readAll(ctx, tx, t, sql, rows, w); err != nil {
+		var arguments []any
+		if changed := since[t.name]; changed != nil {
+			var err error
+			if sql, err = changed.undone(ctx, tx, t.name, sql); err != nil {
+				return nil, fmt.Errorf("couldn't load table %s: %w", t.name, explain(ctx, err))
+			}
+			arguments = []any{changed.are, changed.were}
+		}
+		if err := r.readAll(ctx, tx, t, sql, rows, w, arguments...); err != nil {
 			return nil, fmt.Errorf("couldn't load table %s: %w", t.name, explain(ctx, err))
 		}
+	}
+	accounts := table{row: func(r *reader, rows *logic.Rows) {
+		rows.Accounts = append(rows.Accounts, logic.AccountRow{Account: r.text(), Currency: r.name()})
+	}}
+	if err := r.readAll(ctx, tx, accounts, "SELECT account, currency FROM account", rows, w); err != nil {
+		return nil, fmt.Errorf("couldn't load table account: %w", explain(ctx, err))
 	}
 	return rows, nil
 }
@@ -106,7 +120,7 @@ func (s *Store) LoadDraft(ctx context.Context, sql string) (*logic.Rows, error) 
 	if err := CheckDeferred(ctx, tx); err != nil {
 		return nil, draftError(sql, err)
 	}
-	return loadPublic(ctx, tx)
+	return loadPublic(ctx, tx, nil)
 }
 
 // CheckDeferred makes Postgres check now what it would check at COMMIT of edits to operators' tables. Afterwards such constraints are checked
@@ -126,6 +140,9 @@ func CheckDeferred(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
+// insufficientPrivilege is the SQLSTATE of what a role may not do.
+const insufficientPrivilege = "42501"
+
 var errDraftEnded = errors.New("it ends its own transaction: leave out BEGIN, COMMIT and ROLLBACK")
 
 // draftError says what is wrong with a draft, and in which line.
@@ -137,6 +154,9 @@ func draftError(sql string, err error) error {
 	// 25006 is a write after the draft has ended its transaction.
 	if refused.ConstraintName == draftGuard || refused.Code == "25006" {
 		return fmt.Errorf("the draft cannot be used: %w", errDraftEnded)
+	}
+	if refused.Code == insufficientPrivilege && refused.Hint == "" {
+		refused.Hint = "A draft is run as the edit would be, so it needs ringmaster_operator: GRANT ringmaster_operator TO your role."
 	}
 	where := ""
 	if position := int(refused.Position); position > 0 {

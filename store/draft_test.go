@@ -3,9 +3,11 @@ package store_test
 import (
 	"bytes"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
+	"ringmaster/logic"
 	"ringmaster/store"
 	"ringmaster/store/storetest"
 )
@@ -125,6 +127,10 @@ func TestOperatorsMayTryDrafts(t *testing.T) {
 	if len(public.SessionKeys) != len(all.SessionKeys) || bytes.Equal(public.SessionKeys[0].Secret, all.SessionKeys[0].Secret) {
 		t.Errorf("%d session keys of %d, or the real ones", len(public.SessionKeys), len(all.SessionKeys))
 	}
+	if !slices.Contains(public.Accounts, logic.AccountRow{Account: "acme", Currency: "EUR"}) || all.Accounts != nil {
+		t.Errorf("tools read the accounts %v, engines %v; want all, and none", public.Accounts, all.Accounts)
+	}
+	public.Accounts = nil
 	public.SessionKeys, all.SessionKeys = nil, nil
 	if !reflect.DeepEqual(public, all) {
 		t.Error("the rows differ by more than secrets")

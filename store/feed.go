@@ -43,8 +43,9 @@ type Feed struct {
 	started time.Time
 
 	snapshot atomic.Pointer[logic.Snapshot]
-	verified atomic.Int64 // time since started at which the snapshot was last known to be current; negative: before
-	fromDisk atomic.Bool  // Postgres hasn't confirmed the snapshot
+	verified atomic.Int64          // time since started at which the snapshot was last known to be current; negative: before
+	fromDisk atomic.Bool           // Postgres hasn't confirmed the snapshot
+	unsaved  atomic.Pointer[error] // why the config that was saved could not be taken
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when the snapshot changes
@@ -92,6 +93,14 @@ func (f *Feed) Age() time.Duration {
 
 // FromDisk reports whether the snapshot is the one that was saved beside the engine (Config.SnapshotFile) and Postgres has not confirmed it yet.
 func (f *Feed) FromDisk() bool { return f.fromDisk.Load() }
+
+// SavedError says why the config that was saved beside the engine could not be taken while Postgres was away; nil: it was taken, or not needed.
+func (f *Feed) SavedError() error {
+	if err := f.unsaved.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
 
 // Wait returns when a revision of at least the given one is served, or the context has ended. Wait(ctx, 1) waits for the
 // first snapshot.
@@ -386,6 +395,7 @@ func (f *Feed) restore() {
 		return err
 	})
 	if err != nil {
+		f.unsaved.Store(&err)
 		f.store.log.Error("Postgres can't be had, and neither can the config that was saved: calls are refused", "error", err)
 		return
 	}

@@ -15,7 +15,7 @@ import (
 // Change is what became of one row between two config revisions, or of many rows of which single images are not kept.
 type Change struct {
 	Table     string          `json:"table"`
-	Operation string          `json:"operation"` // INSERT, UPDATE, DELETE; of many rows also TRUNCATE
+	Operation string          `json:"operation"` // INSERT, UPDATE, DELETE; of many rows also TRUNCATE; of a rollback also Left
 	Key       string          `json:"key"`       // primary key, with . between columns; empty: many rows
 	Rows      int64           `json:"rows"`      // 1, or how many; 0: all there were
 	Before    json.RawMessage `json:"before,omitempty"`
@@ -47,22 +47,28 @@ func advised(err error) error {
 	if !errors.As(err, &refused) {
 		return err
 	}
+	if refused.Code == insufficientPrivilege && refused.Hint == "" {
+		refused.Hint = "Only those who edit may: GRANT ringmaster_operator TO your role."
+	}
 	return fmt.Errorf("%w%s", err, Advice(refused))
 }
 
+// Left is the operation of a customer's row that a rollback leaves as it is.
+const Left = "LEFT"
+
 // Rollback makes the operators' tables what they were at a config revision, as one new revision, and lists the rows it changed
-// (table, operation and key only). A dry run does all of it, what is checked at COMMIT included, and changes nothing. An error of Postgres
+// (table, operation and key only), with those of customers that it left. A dry run does all of it, what is checked at COMMIT included, and changes nothing. An error of Postgres
 // says what cannot be undone, and what to do.
 func (s *Store) Rollback(ctx context.Context, to int64, reason string, dryRun bool) ([]Change, error) {
 	fail := func(err error) ([]Change, error) {
-		return nil, fmt.Errorf("couldn't roll back to revision %d: %w", to, err)
+		return nil, fmt.Errorf("couldn't roll back to revision %d: %w", to, advised(err))
 	}
 	tx, err := s.pool.Begin(ctx)
 	if err != nil {
 		return fail(err)
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx))
-	rows, err := tx.Query(ctx, "SELECT table_name, operation, row_key FROM rollback_to($1, nullif($2, ''))", to, reason)
+	rows, err := tx.Query(ctx, "SELECT table_name, operation, coalesce(row_key, 'many rows') FROM rollback_to($1, nullif($2, ''))", to, reason)
 	if err != nil {
 		return fail(err)
 	}

@@ -381,3 +381,92 @@ func TestRollbackOfARowThatTookAnothersPlace(t *testing.T) {
 		t.Errorf("%s, want %s", got, before)
 	}
 }
+
+// TestRollbackOfRowsThatSwapped what only one of them may have.
+func TestRollbackOfRowsThatSwapped(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	loadDemo(t, dsn)
+	mustExec(t, dsn, `INSERT INTO calendar (calendar, time_zone) VALUES ('swaps', 'UTC');
+		INSERT INTO calendar_window (calendar, weekdays, opens_at, closes_at) VALUES ('swaps', '1000000', '08:00', '12:00'), ('swaps', '1000000', '13:00', '17:00');
+		INSERT INTO distribution (distribution, method) SELECT 'swaps', method FROM distribution LIMIT 1;
+		INSERT INTO distribution_branch (distribution, position, branch) VALUES ('swaps', 1, 'left'), ('swaps', 2, 'right');
+		INSERT INTO tariff (tariff, currency) VALUES ('swaps', 'EUR');
+		INSERT INTO tariff_rate (tariff, prefix, price_per_minute) VALUES ('swaps', '4', 1), ('swaps', '5', 2)`)
+	conn := dial(t, dsn)
+	before, at := contents(t, conn), revision(t, dsn)
+	mustExec(t, dsn, `BEGIN; UPDATE calendar_window SET opens_at = '01:00', closes_at = '02:00' WHERE calendar = 'swaps' AND opens_at = '08:00'; UPDATE calendar_window SET opens_at = '08:00', closes_at = '12:00' WHERE opens_at = '13:00' AND calendar = 'swaps';
+		UPDATE calendar_window SET opens_at = '13:00', closes_at = '17:00' WHERE opens_at = '01:00' AND calendar = 'swaps'; COMMIT`)
+	mustExec(t, dsn, `BEGIN; UPDATE distribution_branch SET branch = 'other' WHERE branch = 'left'; UPDATE distribution_branch SET branch = 'left' WHERE branch = 'right'; UPDATE distribution_branch SET branch = 'right' WHERE branch = 'other'; COMMIT`)
+	mustExec(t, dsn, `BEGIN; UPDATE tariff_rate SET prefix = '6' WHERE prefix = '4' AND tariff = 'swaps'; UPDATE tariff_rate SET prefix = '4' WHERE prefix = '5' AND tariff = 'swaps'; UPDATE tariff_rate SET prefix = '5' WHERE prefix = '6' AND tariff = 'swaps'; COMMIT`)
+	if contents(t, conn) == before {
+		t.Fatal("nothing was swapped")
+	}
+	mustExec(t, dsn, fmt.Sprintf("SELECT rollback_to(%d)", at))
+	if got := contents(t, conn); got != before {
+		t.Errorf("after the rollback:\n%s\nwant\n%s", got, before)
+	}
+}
+
+// TestRollbackLeavesCustomersAlone: a customer who came since, with money, keeps no other edit from being undone, and nobody's account changes with it.
+func TestRollbackLeavesCustomersAlone(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	loadDemo(t, dsn)
+	anna := as(t, dsn, "operator")
+	before := revision(t, dsn)
+	mustExec(t, anna, `INSERT INTO subscriber (subscriber) VALUES ('gizmos'), ('nobody'); INSERT INTO account (account, subscriber, currency) VALUES ('gizmos', 'gizmos', 'EUR');
+		INSERT INTO adjustment (account, amount, reason) VALUES ('gizmos', 5, 'test'); INSERT INTO card (card, account) VALUES ('8912340099', 'gizmos'); SELECT set_card_pin('8912340099', '4711');
+		INSERT INTO account_number VALUES ('4930999', 'gizmos'); INSERT INTO account_country VALUES ('gizmos', '49')`)
+	mustExec(t, anna, "INSERT INTO account (account, currency) SELECT 'many_' || i, 'EUR' FROM generate_series(1, 10001) AS i") // more than are noted one by one
+	mustExec(t, anna, "UPDATE account SET spend_per_hour = 5, state = 'blocked' WHERE account = 'acme'; UPDATE secret_budget SET failures = 4 WHERE scope = 'card'")
+	mustExec(t, anna, "UPDATE service SET language = 'fr' WHERE service = 'acme_hotline'")
+	const customers = `SELECT (SELECT count(*) || string_agg(a::text, ' ' ORDER BY account) FROM account a) || (SELECT string_agg(to_jsonb(c)::text, ' ' ORDER BY card) FROM card c)
+		|| (SELECT string_agg(n::text, ' ' ORDER BY number) FROM account_number n) || (SELECT string_agg(c::text, ' ' ORDER BY c) FROM account_country c) || (SELECT string_agg(b::text, ' ' ORDER BY b) FROM secret_budget b)`
+	was := ask[string](t, dsn, customers)
+	changes, err := open(t, anna).Rollback(t.Context(), before, "the wrong language", false)
+	if err != nil {
+		t.Fatal(refusal(t, err))
+	}
+	var said []string
+	for _, c := range changes {
+		said = append(said, strings.TrimSpace(c.Table+" "+c.Operation+" "+c.Key))
+	}
+	want := "account LEFT acme, account LEFT gizmos, account LEFT many rows, account_country LEFT gizmos.49, account_number LEFT 4930999, card LEFT 8912340099, secret_budget LEFT card, service UPDATE acme_hotline, subscriber LEFT gizmos, subscriber DELETE nobody"
+	if got := strings.Join(said, ", "); got != want {
+		t.Errorf("it did %s\nwant %s", got, want)
+	}
+	if is := ask[string](t, dsn, customers); is != was {
+		t.Errorf("customers were\n%.1000s\nand are\n%.1000s", was, is)
+	}
+	if got := ask[string](t, dsn, "SELECT language FROM service WHERE service = 'acme_hotline'"); got != "en" {
+		t.Errorf("the language is %s", got)
+	}
+	wellKept(t, dsn)
+	// A subscriber's name that is taken back takes his accounts with it, and nothing else of them.
+	renamed := revision(t, dsn)
+	mustExec(t, anna, "UPDATE subscriber SET subscriber = 'city_bank' WHERE subscriber = 'citybank'; UPDATE account SET maximum_calls = 7 WHERE account = 'citybank'")
+	mustExec(t, anna, fmt.Sprintf("SELECT rollback_to(%d)", renamed))
+	if got := ask[string](t, dsn, "SELECT concat_ws(' ', subscriber, maximum_calls, (SELECT count(*) FROM subscriber WHERE subscriber = 'city_bank')) FROM account WHERE account = 'citybank'"); got != "citybank 7 0" {
+		t.Errorf("the account became %s", got)
+	}
+	mustExec(t, anna, "UPDATE account SET maximum_calls = NULL WHERE account = 'citybank'")
+	// psql is told by a notice. What is left is told each time.
+	var told *pgconn.Notice
+	config, err := pgx.ParseConfig(anna)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { told = n }
+	conn, err := pgx.ConnectConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(t.Context(), fmt.Sprintf("SELECT rollback_to(%d)", before)); err != nil {
+		t.Fatal(err)
+	}
+	if told == nil || told.Message != "8 rows of customers stay as they are" || !strings.Contains(told.Detail, "account gizmos") || !strings.Contains(told.Hint, fmt.Sprintf("config_diff(%d, ", before)) || !strings.Contains(told.Hint, "UPDATE account") {
+		t.Errorf("told %+v", told)
+	}
+}

@@ -113,8 +113,8 @@ type reader struct {
 }
 
 // readAll adds all rows of a table.
-func (r *reader) readAll(ctx context.Context, tx pgx.Tx, t table, sql string, rows *logic.Rows, w *watchdog) error {
-	result, err := tx.Query(ctx, sql+" "+t.order, pgx.QueryResultFormats{pgx.BinaryFormatCode})
+func (r *reader) readAll(ctx context.Context, tx pgx.Tx, t table, sql string, rows *logic.Rows, w *watchdog, arguments ...any) error {
+	result, err := tx.Query(ctx, sql+" "+t.order, append([]any{pgx.QueryResultFormats{pgx.BinaryFormatCode}}, arguments...)...)
 	if err != nil {
 		return err
 	}

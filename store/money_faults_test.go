@@ -228,6 +228,29 @@ func TestATryThatIsSentTwiceCountsOnce(t *testing.T) {
 	}
 }
 
+// TestAnEndWithoutSessionWantsALook: people talked, and money was held, but what for, nobody can tell any more.
+func TestAnEndWithoutSessionWantsALook(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	accounts(t, dsn, map[string]string{"anna": "10"})
+	l := newLedger(t, dsn)
+	for id, talk := range map[string]time.Duration{"talked": 5 * time.Second, "silent": 0, "unknown": 5 * time.Second} {
+		if id != "unknown" {
+			askLedger(t, l, reserve(id, payBy("anna"), 60, 1))
+		}
+		end := finished(id)
+		end.Outcome, end.Talk, end.AnsweredAt, end.Held = logic.CallFallback, talk, time.Time{}, false
+		endLedger(t, l, end)
+	}
+	if got := ask[string](t, dsn, "SELECT string_agg(concat_ws(' ', call_id, flags), ', ' ORDER BY call_id) FROM cdr"); got != "silent {}, talked {unpaid}, unknown {}" {
+		t.Errorf("flags: %s", got)
+	}
+	if got := balance(t, dsn, "anna"); got != "10 0" {
+		t.Errorf("balance %s", got)
+	}
+	wellKept(t, dsn)
+}
+
 // TestABlindCallOfALostNode: its node was closed while it went on, on terms that only it knows. Its late end charges it.
 func TestABlindCallOfALostNode(t *testing.T) {
 	t.Parallel()
@@ -244,7 +267,9 @@ func TestABlindCallOfALostNode(t *testing.T) {
 	late := over("blind", 20*time.Second)
 	late.Blind = []charging.Blind{{Number: 1, Granted: 60, Terms: payBy("anna")}}
 	for range 2 {
-		endLedger(t, l, late)
+		if told := endLedger(t, l, late); len(told) != 1 || told[0].Amount != "0.20" {
+			t.Errorf("its node is told of %v", told)
+		}
 		endLedger(t, l, finished("free"))
 	}
 	if got := balance(t, dsn, "anna"); got != "9.8 0" {

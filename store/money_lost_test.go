@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ringmaster/logic/charging"
+	"ringmaster/logic/tariff"
 	"ringmaster/store/storetest"
 )
 
@@ -15,7 +16,7 @@ import (
 func TestALostNodesConversationsAreCharged(t *testing.T) {
 	t.Parallel()
 	dsn := storetest.Database(t)
-	accounts(t, dsn, map[string]string{"talks": "10", "fast": "10", "slow": "10", "beyond": "0.3", "rings": "10", "anna": "10", "acme": "10", "again": "10", "before": "10"})
+	accounts(t, dsn, map[string]string{"talks": "10", "fast": "10", "slow": "10", "beyond": "0.3", "rings": "10", "anna": "10", "acme": "10", "again": "10", "before": "10", "free": "10", "given_up": "10"})
 	l := newLedger(t, dsn)
 	if err := l.Register(within(t), "node1", "boot-1", 80, 0, nil); err != nil {
 		t.Fatal(err)
@@ -39,7 +40,12 @@ func TestALostNodesConversationsAreCharged(t *testing.T) {
 	hold("again", 1, 300, []string{"again"})
 	hold("again", 2, 200, []string{"again"}, charging.Finished{Number: 1, Talk: 12_000})
 	hold("before", 1, 300, []string{"before"})
-	mustExec(t, dsn, "SET ringmaster.booking = 'on'; UPDATE reservation SET created_at = created_at - interval '10 minutes'") // people talk since
+	hold("given_up", 1, 300, []string{"given_up"})
+	hold("free", 1, 300, []string{"free"})
+	costsNothing := nth("free", 2, payBy("free"), 3600, 1, charging.Finished{Number: 1, Talk: 12_000})
+	costsNothing.Reserve.Terms.Price = tariff.Rate{FirstIncrement: 1, FurtherIncrement: 1, RoundingUnit: 1}
+	askLedger(t, l, costsNothing)
+	mustExec(t, dsn, "SET ringmaster.booking = 'on'; UPDATE reservation SET created_at = created_at - interval '10 minutes'; UPDATE reservation SET state = 'voided', settled_at = now() WHERE call_id = 'given_up'; UPDATE account_balance SET pending = 0 WHERE account = 'given_up'") // people talk since
 	hold("before", 2, 200, []string{"before"}, charging.Finished{Number: 1, Talk: 12_000})
 	now := time.Now()
 	live := []charging.LiveCall{
@@ -50,6 +56,8 @@ func TestALostNodesConversationsAreCharged(t *testing.T) {
 		{CallID: "beyond", AnsweredAt: now, Talk: 45 * time.Second},
 		{CallID: "split", Talk: 7 * time.Second},
 		{CallID: "again", Talk: 5_001 * time.Millisecond},
+		{CallID: "free", Talk: 6 * time.Second},     // of the second charge
+		{CallID: "given_up", Talk: 6 * time.Second}, // what was granted came too late: the node was told to connect without charge
 		{CallID: "rings"},
 	}
 	for range 2 { // the later heartbeat counts
@@ -65,30 +73,66 @@ func TestALostNodesConversationsAreCharged(t *testing.T) {
 		}
 	}
 	if got := ask[string](t, dsn, "SELECT string_agg(concat_ws(' ', call_id, talk_ms, flags), ', ' ORDER BY call_id) FROM cdr WHERE outcome = 'node_lost'"); got !=
-		"again 5001 {}, before 0 {}, beyond 45000 {}, fast 41500 {}, rings 0 {}, slow 41500 {}, split 7000 {}, talks 30000 {}" {
+		"again 5001 {}, before 0 {}, beyond 45000 {}, fast 41500 {}, free 6000 {}, given_up 6000 {}, rings 0 {}, slow 41500 {}, split 7000 {}, talks 30000 {}" {
 		t.Errorf("closed: %s", got)
 	}
 	balances := func() string {
 		t.Helper()
 		return ask[string](t, dsn, "SELECT string_agg(concat_ws(' ', account, trim_scale(balance), trim_scale(pending)), ', ' ORDER BY account) FROM account_balance")
 	}
-	if got := balances(); got != "acme 9.976667 0, again 9.82 0, anna 9.953333 0, before 9.88 0, beyond 0 0, fast 9.58 0, rings 10 0, slow 9.58 0, talks 9.7 0" {
+	if got := balances(); got != "acme 9.976667 0, again 9.82 0, anna 9.953333 0, before 9.88 0, beyond 0 0, fast 9.58 0, free 9.88 0, given_up 10 0, rings 10 0, slow 9.58 0, talks 9.7 0" {
 		t.Errorf("balances: %s", got)
 	}
 	wellKept(t, dsn)
 
 	// The node was only cut off. Its calls went on, and ended.
 	for range 2 {
-		endLedger(t, l, over("talks", 60*time.Second))
+		if told := endLedger(t, l, over("talks", 60*time.Second)); len(told) != 1 || told[0].Amount != "0.60" || told[0].Seconds != 60 {
+			t.Errorf("its node is told of %v", told)
+		}
 		endLedger(t, l, over("beyond", 30*time.Second))
 		endLedger(t, l, over("rings", 0))
 		endLedger(t, l, over("fast", 300*time.Second+400*time.Millisecond)) // cut at what was granted
 	}
-	if got := balances(); got != "acme 9.976667 0, again 9.82 0, anna 9.953333 0, before 9.88 0, beyond 0 0, fast 7 0, rings 10 0, slow 9.58 0, talks 9.4 0" {
+	if got := balances(); got != "acme 9.976667 0, again 9.82 0, anna 9.953333 0, before 9.88 0, beyond 0 0, fast 7 0, free 9.88 0, given_up 10 0, rings 10 0, slow 9.58 0, talks 9.4 0" {
 		t.Errorf("after the corrections: %s", got)
 	}
 	if got := ask[string](t, dsn, "SELECT string_agg(call_id || ' ' || talk_ms, ', ' ORDER BY call_id) FROM cdr_correction"); got != "beyond 30000, fast 300400, rings 0, talks 60000" {
 		t.Errorf("corrections: %s", got)
+	}
+	wellKept(t, dsn)
+}
+
+// TestACallIsASignOfLife: a node whose heartbeats do not come is lost, but not a call that has just asked for money: who closed it would spend that money twice.
+func TestACallIsASignOfLife(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	accounts(t, dsn, map[string]string{"anna": "1"})
+	l := newLedger(t, dsn)
+	if err := l.Register(within(t), "node1", "boot-1", 80, 1, []charging.LiveCall{{CallID: "old"}}); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, dsn, `UPDATE node_status SET last_seen = last_seen - interval '10 minutes'`)
+	if got := askLedger(t, l, reserve("new", payBy("anna"), 100, 1)); got.State != charging.StateGranted {
+		t.Fatalf("%+v", got)
+	}
+	for range 2 {
+		if err := l.Reap(within(t), true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := askLedger(t, l, reserve("another", payBy("anna"), 100, 1)); got.State != charging.StateRefused {
+		t.Errorf("the money was there again: %+v", got)
+	}
+	if got := ask[string](t, dsn, "SELECT string_agg(concat_ws(' ', call_id, outcome), ', ' ORDER BY call_id) FROM cdr"); got != "old node_lost" {
+		t.Errorf("closed: %s", got)
+	}
+	mustExec(t, dsn, `UPDATE live_call SET seen_at = seen_at - interval '70 seconds', started_at = started_at - interval '70 seconds'`)
+	if err := l.Reap(within(t), true); err != nil {
+		t.Fatal(err)
+	}
+	if got := balance(t, dsn, "anna"); got != "1 0" {
+		t.Errorf("a minute later: %s", got)
 	}
 	wellKept(t, dsn)
 }

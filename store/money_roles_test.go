@@ -44,7 +44,7 @@ func TestAnEngineMayDoAllThatMoneyNeeds(t *testing.T) {
 	askLedger(t, l, reserve("again", payBy("anna"), 10, 1))
 	askLedger(t, l, nth("again", 2, payBy("anna"), 10, 1, charging.Finished{Number: 1, Talk: 5_000}))
 	askLedger(t, l, reserve("expires", payBy("anna"), 10, 1))
-	mustExec(t, dsn, `UPDATE node_status SET last_seen = last_seen - interval '70 seconds'; DELETE FROM live_call WHERE call_id = 'expires';
+	mustExec(t, dsn, `UPDATE node_status SET last_seen = last_seen - interval '70 seconds'; UPDATE live_call SET seen_at = seen_at - interval '70 seconds'; DELETE FROM live_call WHERE call_id = 'expires';
 		UPDATE reservation SET expires_at = now() - interval '1 second' WHERE call_id = 'expires'`)
 	if err := l.Reap(within(t), true); err != nil {
 		t.Fatal(err)

@@ -104,6 +104,9 @@ func (s *saver) write(r *saved) error {
 		if s.file == nil {
 			return nil
 		}
+		if err := s.file.Truncate(s.size); err != nil {
+			return err
+		}
 		return os.Chtimes(s.path, r.At, r.At)
 	}
 	if r.Whole {
@@ -120,6 +123,9 @@ func (s *saver) write(r *saved) error {
 		return err
 	}
 	s.last, s.size = r.version(), s.size+int64(len(record))
+	if err := s.file.Truncate(s.size); err != nil { // what a crash had left of an edit may be longer
+		return err
+	}
 	if s.edits++; s.edits > maxEdits {
 		s.whole.Store(true)
 	}
@@ -261,7 +267,8 @@ func (s *saver) read(take func(*saved) error) (at time.Time, err error) {
 		}
 		if bad != nil { // the end, or what a crash left of the last edit
 			s.file = file
-			if info.ModTime().After(at) {
+			// The file's time is that of its last record, or later; but where that record is torn, an edit is missing since then.
+			if s.size == info.Size() && info.ModTime().After(at) {
 				at = info.ModTime()
 			}
 			return at, nil

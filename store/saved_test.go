@@ -137,7 +137,70 @@ func TestSavedConfigSurvivesACrashWhileItIsWritten(t *testing.T) {
 			t.Errorf("%s: it serves", name)
 		}
 		cancel()
+		await(t, func() bool { return f.SavedError() != nil })
+		if text := f.SavedError().Error(); !strings.Contains(text, file) {
+			t.Errorf("%s: %s", name, text)
+		}
 		stop()
+	}
+}
+
+// TestASavedConfigThatLacksAnEditIsAsOldAsWhatIsLeft: the time of the file is that of the edit that is missing.
+func TestASavedConfigThatLacksAnEditIsAsOldAsWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	loadDemo(t, dsn)
+	file := filepath.Join(t.TempDir(), "config")
+	saveDemo(t, dsn, file, "INSERT INTO node (node) VALUES ('n1')")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	age := func(text []byte) time.Duration {
+		t.Helper()
+		torn := filepath.Join(t.TempDir(), "config")
+		if err := os.WriteFile(torn, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		later := time.Now().Add(time.Hour) // as if what is left was written an hour before
+		if err := os.Chtimes(torn, later, later); err != nil {
+			t.Fatal(err)
+		}
+		f, stop := run(t, engine(t, nowhere, torn))
+		defer stop()
+		if err := f.Wait(within(t), 1); err != nil {
+			t.Fatal(err)
+		}
+		return f.Age()
+	}
+	began := time.Now()
+	if whole := age(text); whole > time.Since(began) {
+		t.Errorf("a whole file is %v old", whole)
+	}
+	torn := age(text[:len(text)-1])
+	if saved := time.Since(began); torn < saved {
+		t.Errorf("a torn file is %v old, and was written more than %v ago", torn, saved)
+	}
+	// What a crash had left of an edit is gone when something is written over it, however long it was.
+	if err := os.WriteFile(file, append(text[:len(text)-20:len(text)-20], make([]byte, 1<<16)...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	proxy := storetest.NewProxy(t, dsn)
+	proxy.Mute()
+	f, stop := run(t, engine(t, proxy.DSN(), file))
+	if err := f.Wait(within(t), 1); err != nil {
+		t.Fatal(err)
+	}
+	proxy.Heal()
+	proxy.Cut()
+	live(t, f, dsn)
+	stop()
+	if text, err = os.ReadFile(file); err != nil {
+		t.Fatal(err)
+	}
+	began = time.Now()
+	if mended := age(text); mended > time.Since(began) {
+		t.Errorf("a file that was torn and mended is %v old", mended)
 	}
 }
 

@@ -23,9 +23,11 @@ func (*checkCommand) Help() string {
 	return `It reads the committed rows, or those of a draft, and compiles them as an engine does, publishing nothing. What a running engine makes of the
 same rows stands in the table config_problem.
 
-	error    cannot be used: what it belongs to keeps its last good version in a running engine
+	error    cannot be used: what it belongs to keeps its last good version in a running engine. Or a service whose payer is in another
+	         currency than its tariff: all its calls are refused
 	warning  can be used and is probably a mistake: services that may call each other in circles, prefixes that decide nothing, overlapping or
-	         nearly touching opening hours, services without a number
+	         nearly touching opening hours, rates of one prefix whose calendars are open together, services without a number, rows that a
+	         service connects to and that are no target, ways that are too long
 	note     worth knowing: things that nothing uses, what is over, what changes nothing, weekdays without opening hours
 
 Exit status: 0 when nothing of the asked severity was found, 1 when something was, 2 when the rows could not be read.
@@ -56,7 +58,7 @@ func (c *checkCommand) Run(ctx context.Context, t terminal) error {
 		}
 	} else {
 		for _, finding := range findings {
-			fmt.Fprintln(t.out, finding)
+			fmt.Fprintln(t.out, plain(finding.String()))
 		}
 		fmt.Fprintf(t.out, "%s: %d services, %d numbers, %d problems\n", c.words(revision), services, numbers, len(findings))
 	}
@@ -81,7 +83,7 @@ func (c *checkCommand) check(ctx context.Context) (revision int64, services, num
 	for _, problem := range draft.problems {
 		findings = append(findings, lint.Finding{Severity: lint.Error, Check: "cannot_be_used", Table: problem.Table, Key: problem.Key, Reason: problem.Reason})
 	}
-	findings = append(findings, lint.Check(draft.rows, draft.snapshot.Normalise, time.Now())...)
+	findings = append(findings, lint.Check(draft.rows, draft.snapshot.Normalise, zones, time.Now())...)
 	var least lint.Severity
 	if err := least.UnmarshalText([]byte(c.Severity)); err != nil {
 		return 0, 0, 0, nil, err

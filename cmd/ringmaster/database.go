@@ -53,19 +53,19 @@ func (f databaseFlag) open(ctx context.Context) (*store.Store, error) {
 // draftFlag is an edit that is not made.
 type draftFlag struct {
 	Draft      string `placeholder:"FILE" type:"existingfile" xor:"draft" help:"SQL of an edit to try: it is run in a transaction that is rolled back."`
-	AtRevision int64  `name:"revision" placeholder:"N" xor:"draft" help:"The rows as they were at an older config revision. Editors wait while they are read."`
+	AtRevision *int64 `name:"revision" placeholder:"N" xor:"draft" help:"The rows as they were at an older config revision."`
 }
 
 // given reports whether there is an edit.
-func (f draftFlag) given() bool { return f.Draft != "" || f.AtRevision != 0 }
+func (f draftFlag) given() bool { return f.Draft != "" || f.AtRevision != nil }
 
 // load reads and compiles the committed rows, or those of the draft when there is one.
 func (f draftFlag) load(ctx context.Context, s *store.Store) (draft, error) {
 	var rows *logic.Rows
 	var err error
 	switch {
-	case f.AtRevision != 0:
-		rows, err = s.LoadDraft(ctx, fmt.Sprintf("SELECT rollback_to(%d)", f.AtRevision))
+	case f.AtRevision != nil:
+		rows, err = s.LoadRevision(ctx, *f.AtRevision)
 	case f.Draft != "":
 		var sql []byte
 		if sql, err = os.ReadFile(f.Draft); err == nil {
@@ -83,8 +83,8 @@ func (f draftFlag) load(ctx context.Context, s *store.Store) (draft, error) {
 
 // words is "revision 12", or "revision 12 with draft.sql".
 func (f draftFlag) words(revision int64) string {
-	if f.AtRevision != 0 {
-		return fmt.Sprintf("revision %d as it was", f.AtRevision)
+	if f.AtRevision != nil {
+		return fmt.Sprintf("revision %d as it was", *f.AtRevision)
 	}
 	text := fmt.Sprintf("revision %d", revision)
 	if f.Draft != "" {
@@ -96,10 +96,10 @@ func (f draftFlag) words(revision int64) string {
 // instant is a time on the command line: RFC 3339, or a local date and time in the system's zone.
 type instant time.Time
 
-// UnmarshalText reads 2026-11-24T03:15:00Z, or 2026-11-24T03:15 as the system's local time.
+// UnmarshalText reads 2026-11-24T03:15:00Z or 2026-11-24T03:15Z, or 2026-11-24T03:15 as the system's local time.
 func (i *instant) UnmarshalText(text []byte) error {
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04"} {
-		if at, err := time.ParseInLocation(layout, string(text), time.Local); err == nil {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05", "2006-01-02T15:04"} {
+		if at, err := time.ParseInLocation(layout, string(text), time.Local); err == nil && !at.IsZero() { // the zero instant is one that was not given
 			*i = instant(at)
 			return nil
 		}

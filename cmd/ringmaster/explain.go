@@ -75,8 +75,8 @@ func (c *explainCommand) Run(ctx context.Context, t terminal) error {
 		return err
 	}
 	result := explain(draft.snapshot, logic.Session{CallID: c.CallID, Caller: c.Caller, Called: c.Called, Trunk: c.Trunk}, c.At.or(time.Now()))
-	if result.Draft = c.Draft; c.AtRevision != 0 {
-		result.Revision = c.AtRevision
+	if result.Draft = c.Draft; c.AtRevision != nil {
+		result.Revision = *c.AtRevision
 	}
 	if c.JSON {
 		encoder := json.NewEncoder(t.out)
@@ -131,9 +131,9 @@ func (e *explanation) print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "%s calls %s at %s, %s\n\n", caller, e.Called, e.At.Format(time.RFC3339), draftFlag{Draft: e.Draft}.words(e.Revision))
 	for _, decision := range e.Decisions {
-		fmt.Fprintln(w, "  "+transcript.FormatDecision(decision))
+		fmt.Fprintln(w, "  "+plain(transcript.FormatDecision(decision)))
 		for _, beaten := range decision.Beaten {
-			fmt.Fprintln(w, "      also matched:", beaten)
+			fmt.Fprintln(w, "      also matched:", plain(beaten))
 		}
 	}
 	fmt.Fprintln(w, "\nThe node is told:")

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"ringmaster/store"
 )
@@ -55,7 +56,7 @@ func (r *revisionRange) UnmarshalText(text []byte) error {
 	if r.from, err = strconv.ParseInt(from, 10, 64); ok && err == nil && to != "" {
 		r.to, err = strconv.ParseInt(to, 10, 64)
 	}
-	if !ok || err != nil {
+	if !ok || err != nil || to != "" && r.to == 0 { // there is no revision 0, which means now elsewhere
 		return fmt.Errorf("%q is not two revisions; write 41..44, or 41.. for all since 41", text)
 	}
 	return nil
@@ -74,6 +75,7 @@ type rollbackCommand struct {
 func (*rollbackCommand) Help() string {
 	return `Makes operators' rows what they were at a config revision. That is a new revision, made in one transaction and checked as every edit is; history
 is never rewritten, and the rollback can be rolled back. Records of calls and what nodes and engines said are not touched.
+What is a customer's (accounts, their numbers and countries, cards, secret budgets) stays as it is, and is listed with =.
 
 	ringmaster rollback 41 --comment "the new offices were wrong" --dry-run
 	ringmaster rollback 41 --comment "the new offices were wrong"`
@@ -93,8 +95,13 @@ func (c *rollbackCommand) Run(ctx context.Context, t terminal) error {
 	if err := printChanges(t.out, changes, c.JSON); err != nil || c.JSON {
 		return err
 	}
+	all := len(changes)
+	changes = slices.DeleteFunc(changes, func(one store.Change) bool { return one.Operation == store.Left })
+	if left := all - len(changes); left > 0 {
+		fmt.Fprintf(t.out, "%d rows of customers stay as they are (=): ringmaster diff %d.. says what changed; change by hand what was a mistake too\n", left, c.Revision)
+	}
 	switch {
-	case len(changes) == 0:
+	case all == 0:
 		fmt.Fprintf(t.out, "nothing differs from revision %d\n", c.Revision)
 	case c.DryRun:
 		fmt.Fprintf(t.out, "%d rows would be changed; nothing was\n", len(changes))
@@ -107,7 +114,7 @@ func (c *rollbackCommand) Run(ctx context.Context, t terminal) error {
 // waitCommand waits until an edit is live everywhere.
 type waitCommand struct {
 	databaseFlag
-	Revision int64         `arg:"" optional:"" help:"The config revision to wait for. Default: the newest there is."`
+	Revision *int64        `arg:"" optional:"" help:"The config revision to wait for. Default: the newest there is."`
 	Timeout  time.Duration `default:"10s" help:"How long to wait (${default})."`
 }
 
@@ -120,6 +127,12 @@ func (*waitCommand) Help() string {
 
 // Run waits.
 func (c *waitCommand) Run(ctx context.Context, t terminal) error {
+	revision := int64(0) // the newest
+	if c.Revision != nil {
+		if revision = *c.Revision; revision < 1 {
+			return fmt.Errorf("there is no config revision %d; \"ringmaster wait\" alone waits for the newest", revision)
+		}
+	}
 	s, err := c.open(ctx)
 	if err != nil {
 		return err
@@ -127,7 +140,7 @@ func (c *waitCommand) Run(ctx context.Context, t terminal) error {
 	defer s.Close()
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	revision, err := s.WaitForRevision(ctx, c.Revision)
+	revision, err = s.WaitForRevision(ctx, revision)
 	if err != nil {
 		return err
 	}
@@ -143,7 +156,7 @@ func printChanges(out io.Writer, changes []store.Change, asJSON bool) error {
 		return encoder.Encode(changes)
 	}
 	for _, c := range changes {
-		sign := map[string]string{"INSERT": "+", "DELETE": "-", "TRUNCATE": "-"}[c.Operation]
+		sign := map[string]string{"INSERT": "+", "DELETE": "-", "TRUNCATE": "-", store.Left: "="}[c.Operation]
 		if sign == "" {
 			sign = "~"
 		}
@@ -155,7 +168,7 @@ func printChanges(out io.Writer, changes []store.Change, asJSON bool) error {
 		if c.Revision > 0 {
 			by = fmt.Sprintf("   (revision %d, %s, %s)", c.Revision, c.At.UTC().Format(time.RFC3339), strings.TrimSuffix(c.By+": "+c.Comment, ": "))
 		}
-		if _, err := fmt.Fprintf(out, "%s %s%s\n", sign, what, by); err != nil {
+		if _, err := fmt.Fprintf(out, "%s %s\n", sign, plain(what+by)); err != nil {
 			return err
 		}
 		printColumns(out, c)
@@ -181,14 +194,28 @@ func printColumns(out io.Writer, c store.Change) {
 		case bytes.Equal(was, is):
 		case before == nil:
 			if string(is) != "null" {
-				fmt.Fprintf(out, "    %s: %s\n", name, is)
+				fmt.Fprintf(out, "    %s: %s\n", name, plain(string(is)))
 			}
 		case after == nil:
 			if string(was) != "null" {
-				fmt.Fprintf(out, "    %s: %s\n", name, was)
+				fmt.Fprintf(out, "    %s: %s\n", name, plain(string(was)))
 			}
 		default:
-			fmt.Fprintf(out, "    %s: %s → %s\n", name, was, is)
+			fmt.Fprintf(out, "    %s: %s → %s\n", name, plain(string(was)), plain(string(is)))
 		}
 	}
+}
+
+// plain shows control characters, which a terminal would obey, as escapes: operators' texts may hold any.
+func plain(text string) string {
+	var out strings.Builder
+	for _, r := range text {
+		if !unicode.IsControl(r) && !unicode.Is(unicode.Bidi_Control, r) {
+			out.WriteRune(r)
+			continue
+		}
+		quoted := strconv.QuoteRuneToASCII(r)
+		out.WriteString(quoted[1 : len(quoted)-1])
+	}
+	return out.String()
 }

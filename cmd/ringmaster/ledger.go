@@ -73,11 +73,7 @@ func (c *ledgerBalanceCommand) Run(ctx context.Context, t terminal) error {
 		}); err != nil {
 			return err
 		}
-		if len(balances) < len(c.Accounts) {
-			fmt.Fprintf(t.err, "ringmaster: %d of %d accounts do not exist\n", len(c.Accounts)-len(balances), len(c.Accounts))
-			return exitError(1)
-		}
-		return nil
+		return books.NoAccount(c.Accounts, balances)
 	})
 }
 

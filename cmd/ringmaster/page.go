@@ -61,7 +61,11 @@ func (p page) fromPostgres(ctx context.Context, status *web.Status) error {
 // configWarnings says what is wrong though the engine serves, for health and the page.
 func configWarnings(feed *store.Feed) []string {
 	if feed.Snapshot() == nil {
-		return []string{"No configuration has been loaded yet: is Postgres there, and migrated?"}
+		warnings := []string{"No configuration has been loaded yet: is Postgres there, and migrated?"}
+		if err := feed.SavedError(); err != nil {
+			warnings = append(warnings, "The configuration saved beside this engine cannot be used: "+err.Error())
+		}
+		return warnings
 	}
 	if feed.FromDisk() {
 		return []string{"Postgres could not be had since this engine started: the configuration is the one saved beside it, confirmed " +

@@ -2,12 +2,16 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -119,4 +123,30 @@ func TestPageWithoutPostgres(t *testing.T) {
 
 	postgres.Thaw()
 	wait("all is well again", func() bool { return len(status.Warnings) == 0 && len(status.Nodes) == 1 })
+}
+
+// TestAnEngineSaysWhyItsSavedConfigIsOfNoUse: without Postgres, and with a file of something else.
+func TestAnEngineSaysWhyItsSavedConfigIsOfNoUse(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(file, []byte("something else, of more than a few bytes"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(t.Context(), store.Config{DSN: "postgres:///x?host=/nonexistent", Engine: "test", SnapshotFile: file, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	feed := s.NewFeed(time.LoadLocation)
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { _ = feed.Run(ctx) })
+	defer running.Wait()
+	defer cancel()
+	for deadline := time.Now().Add(patience); feed.SavedError() == nil && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	if said := strings.Join(configWarnings(feed), " "); !strings.Contains(said, "No configuration has been loaded yet") || !strings.Contains(said, file+" isn't a saved config of this version") {
+		t.Errorf("it says %q", said)
+	}
 }

@@ -34,7 +34,7 @@ revision, or at another time. What became of each attempt to reach somebody is t
 What callers dial in a dialogue is not kept, except in menus, so such calls are compared up to there; they are counted as unknown.
 
 	elsewhere  another service answers, or other targets are tried
-	otherwise  the same targets, and another end, another announcement, or a longer ring
+	otherwise  the same targets, and another end, another announcement, a longer ring, or another price
 
 Exit status: 0 when no call goes elsewhere or otherwise, 1 when some do, 2 when the calls could not be replayed.
 
@@ -168,6 +168,6 @@ func printRoute(w io.Writer, side string, route *replay.Route) {
 	}
 	fmt.Fprintf(w, "  %s: %s → %s\n", side, strings.Join(route.Instructions, " → "), end)
 	for _, decision := range route.Decisions {
-		fmt.Fprintln(w, "      "+transcript.FormatDecision(decision))
+		fmt.Fprintln(w, "      "+plain(transcript.FormatDecision(decision)))
 	}
 }

@@ -50,6 +50,9 @@ var mutations = []mutation{
 	{"an account that somebody's psql keeps locked holds up the ends of others", "store/ledger/settle.go", "\"BEGIN; \" + impatientSQL", "byKeySQL", "TestAnAccountThatIsLockedStopsNoOtherEnd"},
 	{"a conversation is paid for by the charge after it", "store/ledger/reap.go", "AND r.charge > 1)) IS NOT FALSE", "AND r.charge > 99)) IS NOT FALSE", "TestALostNodesConversationsAreCharged"},
 	{"a lost call ends with the last heartbeat of its node", "store/ledger/reap.go", "	l.seen_at,\n", "	n.last_seen,\n", "TestALostCallEndsWhenItWasLastNamed"},
+	{"who says that he books may change a balance", "migrations/0024_books_and_rollback.sql", " OR NOT has_table_privilege('ledger_entry'::regclass, 'INSERT')", "", "TestNobodyBooksByHand"},
+	{"a redeemed voucher can be deleted, and made again", "migrations/0024_books_and_rollback.sql", "BEFORE UPDATE OR DELETE ON voucher", "BEFORE UPDATE ON voucher", "TestARedeemedVoucherStays"},
+	{"places do not say by which limit they were given", "store/ledger/decide.go", "nullif(maximum_calls, 0)", "NULL", "TestALimitMayBeLowered"},
 	{"the reaper looks into every day", "store/ledger/reap.go", "DELETE FROM live_call l USING cdr_key c", "DELETE FROM live_call l USING cdr c", "TestACallLooksAtNoOtherDay"},
 }
 

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -14,6 +15,8 @@ func EndCall(call *Session, end EndEvent, now time.Time) CDR {
 		endedAt = now
 	}
 	legs := appendLegs(slices.Clone(call.Legs), call.Targets, end.Results, call.Payment)
+	talk := appendTalk(slices.Clone(call.Talk), call.Targets, end.Results, call.Payment)
+	talk = call.lastTalk(legs, talk, &end)
 	outcome := call.outcome(legs, end)
 	cdr := CDR{
 		CallID: call.CallID, Node: call.Node, Channel: call.Channel, Trunk: call.Trunk,
@@ -24,7 +27,7 @@ func EndCall(call *Session, end EndEvent, now time.Time) CDR {
 		StartedAt: call.StartedAt, AnsweredAt: end.AnsweredAt, EndedAt: endedAt.UTC(),
 		Talk: max(end.Talk, 0), Cause: end.Cause, HangupSource: end.HangupSource,
 		Legs: legs, Records: slices.Clone(call.Records),
-		Held: call.Held, Finished: call.finished(legs, outcome, end, now), Blind: slices.Clone(call.Blind),
+		Held: call.Held, Finished: call.finished(legs, talk, outcome, end, now), Blind: slices.Clone(call.Blind),
 	}
 	if !cdr.StartedAt.IsZero() {
 		cdr.settleTimes(now)
@@ -35,9 +38,37 @@ func EndCall(call *Session, end EndEvent, now time.Time) CDR {
 // ClockSlack is how much longer than the engine saw the call a node may say that people talked: their clocks may be so far apart without anybody being told.
 const ClockSlack = 2 * time.Second
 
+// lastTalk makes all of a call's end agree on how long its last conversation was: a node may say that with its result, at the end, or both. It sets the leg's and the end's, and
+// returns what was talked by charge.
+func (c *Session) lastTalk(legs []Leg, talk []charging.Finished, end *EndEvent) []charging.Finished {
+	last := len(legs) - 1
+	for last >= 0 && legs[last].Status != StatusAnswer {
+		last--
+	}
+	if last < 0 {
+		return talk
+	}
+	leg := &legs[last]
+	milliseconds := end.Talk.Milliseconds()
+	switch {
+	case milliseconds <= 0:
+		end.Talk = time.Duration(min(leg.TalkMilliseconds, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
+	case leg.TalkMilliseconds > 0:
+	case end.Fallback || c.Continued:
+		// The node went on by itself, and that is who they talked to.
+	case leg.Charge != c.Payment:
+		// Another charge was made since; the ledger was told then what the conversation came to.
+	default:
+		leg.TalkMilliseconds = milliseconds
+		if c.Payment > 0 {
+			talk = addTalk(talk, c.Payment, milliseconds)
+		}
+	}
+	return talk
+}
+
 // finished is what was talked, by the charge that pays for it. No more is charged than the time that the engine knows of the call.
-func (c *Session) finished(legs []Leg, outcome Outcome, end EndEvent, now time.Time) []charging.Finished {
-	all := appendTalk(slices.Clone(c.Talk), c.Targets, end.Results, c.Payment)
+func (c *Session) finished(legs []Leg, all []charging.Finished, outcome Outcome, end EndEvent, now time.Time) []charging.Finished {
 	answered := slices.ContainsFunc(legs, func(leg Leg) bool { return leg.Status == StatusAnswer })
 	if !answered && outcome == OutcomeAnswered && c.Payment > 0 && end.Talk > 0 {
 		all = addTalk(all, c.Payment, end.Talk.Milliseconds()) // the agent is gone that knew of the leg

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"ringmaster/logic/call"
+	"ringmaster/logic/charging"
 )
 
 func leg(status call.Status) call.Leg {
@@ -198,5 +199,67 @@ func TestWords(t *testing.T) {
 	}
 	if _, ok := call.ParseStatus("unknown"); ok || call.Status(200).String() != "unknown" {
 		t.Error("a status that there is not")
+	}
+}
+
+// TestTalkIsSaidOnce: how long the last conversation was stands in its result, at the end of the call, or in both; the record, the leg and what is charged agree.
+func TestTalkIsSaidOnce(t *testing.T) {
+	targets := []call.Target{{"office", "4930", 20}}
+	answered := func(talk time.Duration) call.Result {
+		return call.Result{Op: call.OpConnect, Status: call.StatusAnswer, Talk: talk}
+	}
+	reported := func(charge int, seconds int64) []call.Leg {
+		return []call.Leg{{Trunk: "office", Number: "4930", Status: call.StatusAnswer, TalkMilliseconds: 1000 * seconds, Charge: charge}}
+	}
+	paid := func(charge int, seconds int64) []charging.Finished {
+		return []charging.Finished{{Number: charge, Talk: 1000 * seconds}}
+	}
+	for _, c := range []struct {
+		name     string
+		call     call.Session
+		end      call.EndEvent
+		talk     time.Duration
+		legs     []int64 // seconds
+		finished []charging.Finished
+	}{
+		{"both", call.Session{Targets: targets, Payment: 1}, call.EndEvent{Talk: 2 * time.Second, Results: []call.Result{answered(2 * time.Second)}}, 2 * time.Second, []int64{2}, paid(1, 2)},
+		{"the end only", call.Session{Targets: targets, Payment: 1}, call.EndEvent{Talk: 2 * time.Second, Results: []call.Result{answered(0)}}, 2 * time.Second, []int64{2}, paid(1, 2)},
+		{"the result only", call.Session{Targets: targets, Payment: 1}, call.EndEvent{Results: []call.Result{answered(2 * time.Second)}}, 2 * time.Second, []int64{2}, paid(1, 2)},
+		{"the end, and no result", call.Session{Targets: targets, Payment: 1}, call.EndEvent{Talk: 2 * time.Second}, 2 * time.Second, nil, paid(1, 2)},
+		{"neither", call.Session{Targets: targets, Payment: 1}, call.EndEvent{Results: []call.Result{answered(0)}}, 0, []int64{0}, nil},
+		{"nobody pays", call.Session{Targets: targets}, call.EndEvent{Talk: 2 * time.Second, Results: []call.Result{answered(0)}}, 2 * time.Second, []int64{2}, nil},
+		{"busy after an announcement", call.Session{Targets: targets, Payment: 1, Answered: true}, call.EndEvent{Talk: 9 * time.Second, Results: []call.Result{result(call.OpConnect, call.StatusBusy)}}, 9 * time.Second, []int64{0}, nil},
+		// Follow-on calls: the end tells of the last conversation, whatever came after it.
+		{"a second conversation, the end only", call.Session{Targets: targets, Legs: reported(1, 61), Talk: paid(1, 61), Charge: 2, Payment: 2},
+			call.EndEvent{Talk: 2 * time.Second, Results: []call.Result{answered(0)}}, 2 * time.Second, []int64{61, 2}, append(paid(1, 61), paid(2, 2)...)},
+		{"a second conversation, the result only", call.Session{Targets: targets, Legs: reported(1, 61), Talk: paid(1, 61), Charge: 2, Payment: 2},
+			call.EndEvent{Results: []call.Result{answered(2 * time.Second)}}, 2 * time.Second, []int64{61, 2}, append(paid(1, 61), paid(2, 2)...)},
+		{"a second conversation by the same charge", call.Session{Targets: targets, Legs: reported(1, 61), Talk: paid(1, 61), Charge: 1, Payment: 1},
+			call.EndEvent{Talk: 2 * time.Second, Results: []call.Result{answered(0)}}, 2 * time.Second, []int64{61, 2}, paid(1, 63)},
+		{"busy after a conversation", call.Session{Targets: targets, Legs: reported(1, 61), Talk: paid(1, 61), Charge: 1, Payment: 1},
+			call.EndEvent{Talk: 61 * time.Second, Results: []call.Result{result(call.OpConnect, call.StatusBusy)}}, 61 * time.Second, []int64{61, 0}, paid(1, 61)},
+		{"reported with its length, the end has none", call.Session{Legs: reported(1, 61), Talk: paid(1, 61), Charge: 1, Payment: 1}, call.EndEvent{}, 61 * time.Second, []int64{61}, paid(1, 61)},
+		{"reported without its length", call.Session{Legs: reported(1, 0), Charge: 1, Payment: 1}, call.EndEvent{Talk: 61 * time.Second}, 61 * time.Second, []int64{61}, paid(1, 61)},
+		// The ledger was told then that it was over, and gave back what it held.
+		{"reported without its length, and charged anew since", call.Session{Legs: reported(1, 0), Charge: 2, Payment: 2}, call.EndEvent{Talk: 61 * time.Second}, 61 * time.Second, []int64{0}, nil},
+		// Who talked after that, nobody pays for.
+		{"the node went on by itself", call.Session{Targets: targets, Charge: 1, Payment: 1}, call.EndEvent{Talk: 9 * time.Second, Fallback: true, Results: []call.Result{answered(0)}}, 9 * time.Second, []int64{0}, nil},
+		{"the dialplan went on", call.Session{Legs: reported(1, 0), Charge: 1, Payment: 1, Continued: true}, call.EndEvent{Talk: 9 * time.Second}, 9 * time.Second, []int64{0}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.call.StartedAt = now.Add(-time.Hour)
+			before := slices.Clone(c.call.Legs)
+			cdr := call.EndCall(&c.call, c.end, now)
+			var legs []int64
+			for _, leg := range cdr.Legs {
+				legs = append(legs, leg.TalkMilliseconds/1000)
+			}
+			if cdr.Talk != c.talk || !slices.Equal(legs, c.legs) || !slices.Equal(cdr.Finished, c.finished) {
+				t.Errorf("talk %v, legs %v, charged %v; want %v, %v, %v", cdr.Talk, legs, cdr.Finished, c.talk, c.legs, c.finished)
+			}
+			if !slices.Equal(c.call.Legs, before) {
+				t.Errorf("the session has changed: %+v", c.call)
+			}
+		})
 	}
 }

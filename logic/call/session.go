@@ -22,6 +22,9 @@ const (
 	MaxBlind         = 1   // charges of one call that were granted while the ledger was away
 )
 
+// StepBudget bounds the steps that one query may walk.
+const StepBudget = 64
+
 // Session is the state of one call between two queries. It rides with the call as a signed token (Seal, Open)
 // and is owned by whoever runs the query.
 type Session struct {

@@ -35,6 +35,7 @@ func (l *linter) calendars() {
 	}
 	for i := range l.rows.Calendars {
 		name := l.rows.Calendars[i].Calendar
+		l.zones[name] = l.rows.Calendars[i].TimeZone
 		l.windows(name, windows[name])
 		if len(windows[name]) == 0 && !opens[name] {
 			l.tell(Warning, "never_open", "calendar", name, "insert windows into calendar_window", "it has no window: it is never open")
@@ -59,12 +60,26 @@ type span struct {
 	row      *rows.CalendarWindowRow
 }
 
+// isPast reports whether a window's last day is over, with two days of grace: the calendar's zone may be behind.
+func (l *linter) isPast(row *rows.CalendarWindowRow) bool {
+	return !row.ValidTo.IsZero() && row.ValidTo.AddDate(0, 0, 2).Before(l.now)
+}
+
+// opening is when a window that begins on a weekday is open.
+func opening(row *rows.CalendarWindowRow, weekday int) span {
+	from, length := weekday*day+row.OpensAt, row.ClosesAt-row.OpensAt
+	if length <= 0 {
+		length += day
+	}
+	return span{from, from + length, row}
+}
+
 func (l *linter) windows(calendar string, all []*rows.CalendarWindowRow) {
 	var spans []span
 	days := [7]bool{}
 	current := 0
 	for _, row := range all {
-		if !row.ValidTo.IsZero() && row.ValidTo.AddDate(0, 0, 2).Before(l.now) {
+		if l.isPast(row) {
 			l.tell(Note, "past_window", "calendar_window", windowKey(row), "delete it", "its last day, %s, is over", row.ValidTo.Format(time.DateOnly))
 			continue
 		}
@@ -77,13 +92,10 @@ func (l *linter) windows(calendar string, all []*rows.CalendarWindowRow) {
 			if row.Weekdays[weekday] != '1' {
 				continue
 			}
-			length := row.ClosesAt - row.OpensAt
-			if length <= 0 {
-				length += day
+			if row.ClosesAt <= row.OpensAt {
 				days[(weekday+1)%7] = days[(weekday+1)%7] || row.ClosesAt > 0
 			}
-			from := weekday*day + row.OpensAt
-			spans = append(spans, span{from, from + length, row})
+			spans = append(spans, opening(row, weekday))
 			days[weekday] = true
 		}
 	}
@@ -96,7 +108,8 @@ func (l *linter) windows(calendar string, all []*rows.CalendarWindowRow) {
 	if current > 0 && len(closed) > 0 {
 		l.tell(Note, "closed_weekday", "calendar", calendar, "", "it has no window on %s", strings.Join(closed, ", "))
 	}
-	l.compareSpans(spans)
+	l.weeks[calendar] = spans
+	l.compareSpans(slices.Clone(spans))
 }
 
 // compareSpans finds windows that hold at the same time, and pairs with less than a minute between them. Each pair is told once.

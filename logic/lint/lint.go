@@ -1,5 +1,6 @@
 // Package lint finds mistakes in operators' rows before a call does: rows that can be used and yet are hardly what was meant. Calls that may
-// go in circles, prefixes that no number reaches, opening hours that overlap, things that nothing uses.
+// go in circles, prefixes that no number reaches, opening hours that overlap, accounts in another currency than
+// what they shall pay, things that nothing uses.
 //
 // It reads rows (package rows) and says what it thinks of them; it changes nothing and decides nothing about calls. What cannot be used at all
 // is found by logic.Compile. Every check takes no more than n log n for n rows, so that a carrier of a million numbers is
@@ -68,12 +69,15 @@ func (f Finding) String() string {
 // Normalise returns the E.164 digits of a number as it is dialled on a trunk: logic.Snapshot.Normalise.
 type Normalise func(trunk, number string) string
 
+// Zones finds a time zone by its IANA name: time.LoadLocation.
+type Zones func(name string) (*time.Location, error)
+
 // perCheck is how many findings of one kind are listed; of the others only the count is.
 const perCheck = 100
 
 // Check returns what it finds, the gravest first, then by table and key. Of each kind it lists a hundred and counts the rest.
-func Check(r *rows.Rows, normalise Normalise, now time.Time) []Finding {
-	l := &linter{rows: r, normalise: normalise, now: now, counts: make(map[kind]int)}
+func Check(r *rows.Rows, normalise Normalise, zones Zones, now time.Time) []Finding {
+	l := &linter{rows: r, normalise: normalise, location: zones, now: now, counts: make(map[kind]int), zones: make(map[string]string), weeks: make(map[string][]span), meetings: make(map[[2]string]meeting)}
 	l.prepare()
 	l.numbers()
 	l.prefixes()
@@ -82,8 +86,12 @@ func Check(r *rows.Rows, normalise Normalise, now time.Time) []Finding {
 	l.distributions()
 	l.services()
 	l.tariffs()
+	l.bands()
+	l.currencies()
 	l.unused()
 	l.loops()
+	l.targets()
+	l.longWays()
 	return l.finish()
 }
 
@@ -96,6 +104,7 @@ type kind struct {
 type linter struct {
 	rows      *rows.Rows
 	normalise Normalise
+	location  Zones // nil: none is known
 	now       time.Time
 	findings  []Finding
 	counts    map[kind]int
@@ -103,6 +112,9 @@ type linter struct {
 	parameters map[string][]*rows.ScriptParameterRow  // by script
 	given      map[string][]*rows.ServiceParameterRow // by service
 	used       map[string]map[string]bool             // by type of parameter: the names that services and scripts give
+	zones      map[string]string                      // by calendar
+	weeks      map[string][]span                      // by calendar: when its windows are open
+	meetings   map[[2]string]meeting                  // of calendars that were compared
 }
 
 // tell adds a finding, while there are not too many of its kind.

@@ -52,7 +52,7 @@ func check(t testing.TB, r *rows.Rows) []lint.Finding {
 			t.Fatalf("the rows don't compile: %v", problem)
 		}
 	}
-	return lint.Check(r, snapshot.Normalise, now)
+	return lint.Check(r, snapshot.Normalise, time.LoadLocation, now)
 }
 
 func TestDemoCarrierHasNoWarning(t *testing.T) {
@@ -85,6 +85,54 @@ func windows(of ...string) string {
 		text += fmt.Sprintf("INSERT INTO calendar_window (calendar, weekdays, opens_at, closes_at) VALUES ('c', '%s', '%s', '%s');\n", f[0], f[1], f[2])
 	}
 	return text
+}
+
+// offices is a freephone service with offices and a share of its own.
+func offices(rows, branches string) string {
+	text := "INSERT INTO translation_table (translation_table) VALUES ('o');\nINSERT INTO distribution (distribution, method) VALUES ('d', 'percentage');\n"
+	if rows != "" {
+		text += "INSERT INTO translation (translation_table, key, value, trunk) VALUES " + rows + ";\n"
+	}
+	text += "INSERT INTO distribution_branch (distribution, position, branch, weight, value, trunk) VALUES " + branches + ";\n"
+	return text + strings.NewReplacer("acme_offices", "o", "acme_share", "d").Replace(service("s", "49777", "", ""))
+}
+
+// longScript is a script of steps in a row before its end, with a service.
+func longScript(steps int) string {
+	var text, exits strings.Builder
+	for i := range steps {
+		fmt.Fprintf(&text, "('long', 's%03d', 'log', '{\"kind\": \"x\", \"text\": \"y\"}'), ", i)
+		next := fmt.Sprintf("s%03d", i+1)
+		if i == steps-1 {
+			next = "bye"
+		}
+		fmt.Fprintf(&exits, "('long', 's%03d', 'done', '%s'), ", i, next)
+	}
+	return "INSERT INTO script (script, first_step) VALUES ('long', 's000');\nINSERT INTO step (script, step, sib, parameters) VALUES " + text.String() +
+		"('long', 'bye', 'bcp', '{\"action\": \"release\"}');\nINSERT INTO step_exit (script, step, exit, next_step) VALUES " + strings.TrimSuffix(exits.String(), ", ") + ";\n"
+}
+
+// bands are two rates of one prefix, each while a calendar of its own is open: c by UTC until one day, d in a zone from a day on.
+func bands(c, d, zone, to, from string) string {
+	day := func(s string) string {
+		if s == "" {
+			return "NULL"
+		}
+		return "'" + s + "'"
+	}
+	c0, c1, _ := strings.Cut(c, " ")
+	d0, d1, _ := strings.Cut(d, " ")
+	return calendar + "INSERT INTO calendar (calendar, time_zone) VALUES ('d', '" + zone + "');\n" +
+		fmt.Sprintf("INSERT INTO calendar_window (calendar, weekdays, opens_at, closes_at) VALUES ('c', '1111100', '%s', '%s'), ('d', '1100000', '%s', '%s');\n", c0, c1, d0, d1) +
+		fmt.Sprintf("INSERT INTO tariff_rate (tariff, prefix, calendar, price_per_minute, valid_to, valid_from) VALUES ('card', '44', 'c', 0.1, %s, NULL), ('card', '44', 'd', 0.2, NULL, %s);\n", day(to), day(from))
+}
+
+const dollars = "INSERT INTO account (account, currency) VALUES ('dollars', 'USD');\n"
+
+// split is a service for which callers and an account pay.
+func split(account, perMille string) string {
+	return fmt.Sprintf(`INSERT INTO service (service, subscriber, script) VALUES ('s', 'acme', 'split_charging');
+INSERT INTO service_parameter (service, parameter, value) VALUES ('s', 'tariff', 'premium'), ('s', 'account', '%s'), ('s', 'subscriber_per_mille', '%s'), ('s', 'destination', '4930@office');`, account, perMille)
 }
 
 func prefixTable(entries ...string) string {
@@ -150,6 +198,31 @@ INSERT INTO tariff_rate (tariff, prefix, price_per_minute) VALUES ('abroad', '33
 INSERT INTO service (service, subscriber, script) VALUES ('advice', 'acme', 'premium_rate');
 INSERT INTO service_parameter (service, parameter, value) VALUES ('advice', 'hours', 'always'), ('advice', 'tariff', 'abroad'), ('advice', 'provider', 'acme'), ('advice', 'destination', '4930@office'), ('advice', 'price_prompt', 'price');
 INSERT INTO service_number (number, service) VALUES ('499009', 'advice'), ('498811', 'advice');`, "no_price", []string{"warning: service_number 499009|tariff abroad has no rate"}},
+		{"bands that overlap", bands("08:00 12:00", "11:00 14:00", "UTC", "", ""), "overlapping_bands", []string{"warning: tariff_rate card.44|on Monday at 11:00 its calendar d is open as well as c of rate"}},
+		{"bands that touch", bands("08:00 12:00", "12:00 14:00", "UTC", "", ""), "overlapping_bands", nil},
+		{"bands over midnight", bands("22:00 06:00", "05:00 07:00", "UTC", "", ""), "overlapping_bands", []string{"warning: tariff_rate card.44|on Tuesday at 05:00"}},
+		{"bands of two zones", bands("08:00 12:00", "12:30 14:00", "Europe/Berlin", "", ""), "overlapping_bands", []string{"warning: tariff_rate card.44|on Monday at 12:30"}},
+		{"bands of two zones in summer", bands("08:00 12:00", "13:30 14:00", "Europe/Berlin", "", ""), "overlapping_bands", []string{"warning: tariff_rate card.44|on Monday at 13:30"}},
+		{"bands of two zones that never meet", bands("08:00 12:00", "14:00 16:00", "Europe/Berlin", "", ""), "overlapping_bands", nil},
+		{"bands of two zones a day apart", bands("22:00 23:00", "11:30 13:00", "Pacific/Auckland", "", ""), "overlapping_bands", []string{"warning: tariff_rate card.44|on Tuesday at 11:30"}},
+		{"bands that follow each other", bands("08:00 12:00", "11:00 14:00", "UTC", "2027-01-01", "2027-01-01"), "overlapping_bands", nil},
+		{"bands that hold together for a day", bands("08:00 12:00", "11:00 14:00", "UTC", "2027-01-02", "2027-01-01"), "overlapping_bands", []string{"warning: tariff_rate card.44|on Monday at 11:00"}},
+		{"a band that is over", bands("08:00 12:00", "11:00 14:00", "UTC", "2026-11-01", ""), "overlapping_bands", nil},
+		{"a band and all other times", calendar + "INSERT INTO tariff_rate (tariff, prefix, calendar, price_per_minute) VALUES ('card', '44', NULL, 0.1), ('card', '44', 'always', 0.2);", "overlapping_bands", nil},
+		{"a payer in another currency", dollars + split("dollars", "500"), "other_currency", []string{"error: service s|account dollars is in USD and tariff premium in EUR: its calls are refused (step rate)"}},
+		{"a payer of nothing", dollars + split("dollars", "0"), "other_currency", nil},
+		{"a payer in the tariff's currency", split("acme", "500"), "other_currency", nil},
+		{"the only payer", dollars + `INSERT INTO service (service, subscriber, script) VALUES ('s', 'acme', 'freephone_charged');
+INSERT INTO service_parameter (service, parameter, value) VALUES ('s', 'hours', 'always'), ('s', 'tariff', 'card'), ('s', 'account', 'dollars'), ('s', 'destination', '4930@office');`, "other_currency",
+			[]string{"error: service s|account dollars is in USD and tariff card in EUR: its calls are refused (step rate)"}},
+		{"a provider in another currency", dollars + `INSERT INTO service (service, subscriber, script) VALUES ('s', 'acme', 'premium_rate');
+INSERT INTO service_parameter (service, parameter, value) VALUES ('s', 'hours', 'always'), ('s', 'tariff', 'premium'), ('s', 'provider', 'dollars'), ('s', 'destination', '4930@office'), ('s', 'price_prompt', 'price');`, "other_currency",
+			[]string{"warning: service s|flagged unpaid (step rate); name an account in EUR, or a tariff in USD"}},
+		{"a literal account", dollars + `INSERT INTO script (script, first_step) VALUES ('lit', 'rate');
+INSERT INTO script_parameter (script, parameter, type, default_value) VALUES ('lit', 'tariff', 'tariff', 'card');
+INSERT INTO step (script, step, sib, parameters) VALUES ('lit', 'rate', 'charge', '{"tariff": "${tariff}", "account": "dollars"}'), ('lit', 'end', 'bcp', '{"action": "release", "cause": 16}');
+INSERT INTO step_exit (script, step, exit, next_step) VALUES ('lit', 'rate', 'granted', 'end'), ('lit', 'rate', 'refused', 'end');
+INSERT INTO service (service, subscriber, script) VALUES ('s', 'acme', 'lit');`, "other_currency", []string{"error: service s|account dollars"}},
 		{"past holiday", "INSERT INTO calendar_holiday (calendar, holiday, name) VALUES ('always', '2026-11-20', 'x');", "past_holiday", []string{"note: calendar_holiday always.x|2026-11-20"}},
 		{"yearly holiday", "INSERT INTO calendar_holiday (calendar, holiday, name, yearly) VALUES ('always', '2020-11-20', 'x', true);", "past_holiday", nil},
 		{"leap day", "INSERT INTO calendar_holiday (calendar, holiday, name, yearly) VALUES ('always', '2028-02-29', 'x', true);", "leap_day", []string{"warning: calendar_holiday always.x|leap"}},
@@ -157,11 +230,29 @@ INSERT INTO service_number (number, service) VALUES ('499009', 'advice'), ('4988
 
 		{"expired entries", "INSERT INTO screening_entry (screening_list, entry, valid_to) VALUES ('citybank_codes', '2', '2026-11-24T08:00:00Z'), ('citybank_codes', '1', '2026-11-01T00:00:00Z'), ('citybank_codes', '3', '2026-12-01T00:00:00Z');",
 			"expired_entry", []string{"note: screening_entry citybank_codes.1|2 entries"}},
+		{"expired entry", "INSERT INTO screening_entry (screening_list, entry, valid_to) VALUES ('citybank_codes', '1', '2026-11-01T00:00:00Z');", "expired_entry",
+			[]string{"note: screening_entry citybank_codes.1|1 entry of list citybank_codes expired"}},
 		{"hidden by an expired entry", "INSERT INTO screening_list (screening_list, match) VALUES ('p', 'prefix');\nINSERT INTO screening_entry (screening_list, entry) VALUES ('p', '49');\nINSERT INTO screening_entry (screening_list, entry, valid_to) VALUES ('p', '4930', '2026-11-01T00:00:00Z');",
 			"hidden_prefix", []string{"warning: screening_entry p.4930|although \"49\" is"}},
 		{"redundant entry", "INSERT INTO screening_list (screening_list, match) VALUES ('p', 'prefix');\nINSERT INTO screening_entry (screening_list, entry) VALUES ('p', '49'), ('p', '4930');", "redundant_prefix", []string{"note: screening_entry p.4930|by \"49\""}},
 		{"exact list", "INSERT INTO screening_list (screening_list, match) VALUES ('p', 'exact');\nINSERT INTO screening_entry (screening_list, entry) VALUES ('p', '49'), ('p', '4930');", "redundant_prefix", nil},
 
+		{"office without a trunk", offices("('o', 'berlin', '4930200100', NULL), ('o', 'munich', '4989200100', 'office'), ('o', 'bonn', '492281@pstn', NULL)", "('d', 1, 'a', 1, '4930@office', NULL)"), "no_target",
+			[]string{`warning: translation o.berlin|"4930200100" has no trunk: service s connects to it`}},
+		{"branch without a target", offices("('o', 'berlin', '4930200100', 'office')", "('d', 1, 'a', 1, '', NULL), ('d', 2, 'b', 0, '', NULL), ('d', 3, 'c', 1, '4930@moon', NULL), ('d', 4, 'e', 1, '4930@office,4931', NULL)"), "no_target",
+			[]string{`warning: distribution_branch d.a|"" is no target`, `warning: distribution_branch d.c|trunk "moon" of "4930@moon"`, `warning: distribution_branch d.e|"4931" has no trunk`}},
+		{"a table that nobody connects to", "INSERT INTO translation_table (translation_table) VALUES ('o');\nINSERT INTO translation (translation_table, key, value) VALUES ('o', 'a', 'b');\n", "no_target", nil},
+		{"a number that is made a target of", `INSERT INTO translation_table (translation_table) VALUES ('o');
+INSERT INTO translation (translation_table, key, value) VALUES ('o', 'a', '4930');
+INSERT INTO script (script, first_step) VALUES ('made', 'find');
+INSERT INTO script_parameter (script, parameter, type) VALUES ('made', 'table', 'translation_table');
+INSERT INTO step (script, step, sib, parameters) VALUES ('made', 'find', 'translate', '{"table": "${table}", "key": "a", "into": "to"}'), ('made', 'make', 'algorithm', '{"expression": "to + \"@pstn\"", "into": "to"}'),
+('made', 'ring', 'bcp', '{"action": "connect", "target": "${to}"}');
+INSERT INTO step_exit (script, step, exit, next_step) VALUES ('made', 'find', 'found', 'make'), ('made', 'find', 'not_found', 'ring'), ('made', 'make', 'done', 'ring');
+INSERT INTO service (service, subscriber, script) VALUES ('made', 'acme', 'made');
+INSERT INTO service_parameter (service, parameter, value) VALUES ('made', 'table', 'o');`, "no_target", nil},
+		{"65 steps", longScript(64), "long_way", []string{"warning: step long.s000|has 65 steps, and a query walks 64"}},
+		{"64 steps", longScript(63), "long_way", nil},
 		{"idle branch", "INSERT INTO distribution_branch (distribution, position, branch, weight, value) VALUES ('acme_share', 3, 'x', 0, '1');", "idle_branch", []string{"note: distribution_branch acme_share.x|weight is 0"}},
 		{"no number", service("a", "", "", ""), "no_number", []string{"warning: service a|no number"}},
 		{"inactive", "INSERT INTO service (service, subscriber, script, active) VALUES ('a', 'acme', 'freephone', false);\nINSERT INTO service_number (number, match, service) VALUES ('49777', 'exact', 'a');\n" +
@@ -211,7 +302,7 @@ func TestManyOfAKindAreCounted(t *testing.T) {
 	for i := range 250 {
 		r.ScreeningLists = append(r.ScreeningLists, rows.ScreeningListRow{ScreeningList: fmt.Sprintf("list%03d", i), Match: "exact"})
 	}
-	found := lint.Check(r, nil, now)
+	found := lint.Check(r, nil, nil, now)
 	if len(found) != 101 || !strings.Contains(found[100].String(), "and 150 more of this kind") {
 		t.Errorf("%d findings, the last %v", len(found), found[len(found)-1])
 	}
@@ -245,7 +336,7 @@ func TestWhateverIsWritten(t *testing.T) {
 		seconds := func() int { return rapid.IntRange(-10, 100000).Draw(t, "seconds") }
 		r := new(rows.Rows)
 		for range rapid.IntRange(0, 30).Draw(t, "rows") {
-			switch rapid.IntRange(0, 15).Draw(t, "table") {
+			switch rapid.IntRange(0, 18).Draw(t, "table") {
 			case 0:
 				r.Services = append(r.Services, rows.ServiceRow{Service: name(), Script: name(), Active: rapid.Bool().Draw(t, "active")})
 			case 1:
@@ -282,10 +373,18 @@ func TestWhateverIsWritten(t *testing.T) {
 				r.AreaPrefixes = append(r.AreaPrefixes, rows.AreaPrefixRow{Prefix: digits(), Area: name()})
 			case 15:
 				r.Scripts = append(r.Scripts, rows.ScriptRow{Script: name(), FirstStep: name()})
+			case 16:
+				r.TariffRates = append(r.TariffRates, rows.TariffRateRow{TariffRateID: int64(seconds()), Tariff: name(), Prefix: digits(), Calendar: name(), ValidFrom: when(), ValidTo: when()})
+			case 17:
+				r.Tariffs = append(r.Tariffs, rows.TariffRow{Tariff: name(), Currency: pick("EUR", "USD", "")})
+				r.Accounts = append(r.Accounts, rows.AccountRow{Account: name(), Currency: pick("EUR", "USD", "")})
+			case 18:
+				r.Steps = append(r.Steps, rows.StepRow{Script: name(), Step: name(), SIB: "charge",
+					Parameters: []byte(pick("", "{", "[]", `{"tariff": 1}`, `{"tariff": "${p}", "account": "${q}", "second_account": "a", "second_per_mille": []}`))})
 			}
 		}
-		first := lint.Check(r, nil, now)
-		if again := lint.Check(r, nil, now); !slices.Equal(first, again) {
+		first := lint.Check(r, nil, nil, now)
+		if again := lint.Check(r, nil, nil, now); !slices.Equal(first, again) {
 			t.Fatalf("two answers:\n%v\n%v", first, again)
 		}
 	})
@@ -308,7 +407,7 @@ func chain(n, numbersEach int) *rows.Rows {
 
 // TestLongCircle: a circle through fifty thousand services is found, and said in words that can be read.
 func TestLongCircle(t *testing.T) {
-	found := lint.Check(chain(50_000, 1), nil, now)
+	found := lint.Check(chain(50_000, 1), nil, nil, now)
 	index := slices.IndexFunc(found, func(f lint.Finding) bool { return f.Check == "forwarding_loop" })
 	if index < 0 {
 		t.Fatal("the circle wasn't found")
@@ -327,6 +426,6 @@ func BenchmarkCheck(b *testing.B) {
 		r.Translations = append(r.Translations, rows.TranslationRow{TranslationTable: "p", Key: strconv.Itoa(i), Value: strconv.Itoa(i % 7), Trunk: "pstn"})
 	}
 	for b.Loop() {
-		lint.Check(r, nil, now)
+		lint.Check(r, nil, nil, now)
 	}
 }

@@ -201,7 +201,7 @@ func (l *linter) lists() {
 	for _, list := range slices.Sorted(maps.Keys(expired)) {
 		e := expired[list]
 		l.tell(Note, "expired_entry", "screening_entry", list+"."+e.first, "delete what is over: valid_to < now()",
-			"%s of list %s expired", plural(e.count, "entry has", "entries have"), list)
+			"%s of list %s expired", plural(e.count, "entry", "entries"), list)
 	}
 	for _, list := range slices.Sorted(maps.Keys(entries)) {
 		of := entries[list]

@@ -37,6 +37,15 @@ type Rows struct {
 	Services          []ServiceRow
 	ServiceParameters []ServiceParameterRow
 	ServiceNumbers    []ServiceNumberRow
+
+	// Accounts are for tools that look for mistakes. Engines ask for an account when a call needs it, and load none.
+	Accounts []AccountRow
+}
+
+// AccountRow is who pays, and in what.
+type AccountRow struct {
+	Account  string
+	Currency string // ISO 4217
 }
 
 // NumberingPlanRow says how dialled digits become E.164 (ITU-T E.164, E.123): international prefix stripped,

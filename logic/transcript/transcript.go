@@ -196,7 +196,11 @@ func (p *player) play(l line) error {
 		if err != nil {
 			return err
 		}
-		p.now = p.now.Add(end.Talk)
+		var talked time.Duration
+		for _, result := range end.Results {
+			talked += result.Talk
+		}
+		p.now = p.now.Add(max(end.Talk, talked)) // it may be said by either
 		cdr := logic.EndCall(&p.call, end, p.now)
 		p.cdr, p.paid = &cdr, p.ledger.end(&cdr)
 		p.said("= " + p.formatCDR())

@@ -4,6 +4,8 @@ package books
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -43,6 +45,20 @@ func (b *Books) Balances(ctx context.Context, names []string) ([]Balance, error)
 	return balances, nil
 }
 
+// NoAccount is an error that names those of the accounts that are not there; nil when all are.
+func NoAccount(names []string, there []Balance) error {
+	var missing []string
+	for _, name := range names {
+		if !slices.ContainsFunc(there, func(b Balance) bool { return b.Account == name }) {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return fmt.Errorf("there is no account %s", strings.Join(missing, ", "))
+}
+
 // Entry is one row of an account's statement.
 type Entry struct {
 	At        time.Time `json:"at"`
@@ -55,7 +71,7 @@ type Entry struct {
 	By        string    `json:"by"`
 }
 
-// Statement lists an account's entries from an instant on, the oldest first, with the balance after each.
+// Statement lists an account's entries from an instant on, the oldest first, with the balance after each. It is an error when there is no such account.
 func (b *Books) Statement(ctx context.Context, account string, since time.Time) ([]Entry, error) {
 	rows, err := b.pool.Query(ctx, `SELECT s.at, s.kind, trim_scale(s.amount)::text, trim_scale(s.balance)::text, coalesce(s.call_id, ''),
 			coalesce((SELECT c.called FROM cdr c WHERE c.call_id = s.call_id AND c.node = s.node AND c.recorded_at = k.recorded_at), ''), coalesce(s.reference, ''), s.by
@@ -68,7 +84,14 @@ func (b *Books) Statement(ctx context.Context, account string, since time.Time) 
 	if err != nil {
 		return nil, fmt.Errorf("couldn't read the statement of account %q: %w", account, err)
 	}
-	return entries, nil
+	if len(entries) > 0 {
+		return entries, nil
+	}
+	there, err := b.Balances(ctx, []string{account})
+	if err != nil {
+		return nil, err
+	}
+	return nil, NoAccount([]string{account}, there)
 }
 
 // Violation is an invariant of the books that does not hold.

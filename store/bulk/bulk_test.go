@@ -173,6 +173,7 @@ func TestRefusals(t *testing.T) {
 	}
 	const service = "service,subscriber,script\nnew,acme,freephone\nother,acme,freephone\n"
 	const parameters = "service,parameter,value\nnew,hours,always\nnew,offices,acme_offices\nnew,elsewhere,acme_share\nnew,second_office,4930@office\nother,hours,always\nother,offices,acme_offices\nother,elsewhere,acme_share\n"
+	const rates = "tariff,prefix,price_per_minute,valid_from,valid_to\ncard,4990,0.1,2030-01-01,\ncard,4991,0.1,2030-01-01,\n"
 	before := ask[int64](t, conn, "SELECT revision FROM config_revision")
 	for _, c := range []struct {
 		name   string
@@ -200,6 +201,9 @@ func TestRefusals(t *testing.T) {
 		{"key twice", []string{"trunk", "trunk\na\nb\na\n"}, []string{"trunk.csv:4: ", "stands in line 2 already"}},
 		{"at COMMIT", []string{"service", service, "service_parameter", parameters}, []string{`service.csv:3: `, `service "other" lacks: second_office`, "HINT: "}},
 		{"at COMMIT, by its value", []string{"service", service, "service_parameter", parameters + "other,second_office,4930@moon\n"}, []string{`service_parameter.csv:9: `, `trunk "moon" does not exist`, "CONSTRAINT: value_of_a_parameter_fits_its_type"}},
+		{"at COMMIT, beside a row", []string{"tariff_rate", rates + "card,4999,0.1,2030-01-01,\ncard,33,0.5,2030-01-01,\n"}, []string{`tariff_rate.csv:5: `, `two rates for prefix "33"`, "HINT: "}},
+		{"at COMMIT, beside a line before", []string{"tariff_rate", rates + "card,4999,0.1,2030-01-01,\ncard,4998,0.5,,2026-01-01\ncard,4998,0.6,2025-06-01,2026-06-01\ncard,4997,1,,\n"},
+			[]string{`tariff_rate.csv:6: `, `two rates for prefix "4998"`}},
 		{"a newline before it", []string{"subscriber", "subscriber,name\na,\"two\nlines\"\nb,x\n"}, []string{`subscriber.csv:2: column name (field 2)`, "control_a_terminal"}},
 		{"table twice", []string{"trunk", "trunk\na\n", "trunk", "trunk\nb\n"}, []string{"table trunk stands twice"}},
 	} {

@@ -24,7 +24,7 @@ func (i *importer) locate(ctx context.Context, failure error) (*part, *RowError,
 	// The file of the table that the error names first.
 	order := slices.Clone(i.parts)
 	slices.SortStableFunc(order, func(a, b *part) int { return named(b, refused) - named(a, refused) })
-	finders := []func(context.Context, *part, *pgconn.PgError) (int, bool){i.pointing, i.alone, i.mentioned}
+	finders := []func(context.Context, *part, *pgconn.PgError) (int, bool){i.pointing, i.alone, i.mentioned, i.afterOthers}
 	for n := range len(finders) * len(order) {
 		p := order[n%len(order)]
 		line, found := finders[n/len(order)](ctx, p, refused)
@@ -97,6 +97,22 @@ func (i *importer) alone(ctx context.Context, p *part, refused *pgconn.PgError) 
 		}
 	}
 	return to, to > 0 && i.refuses(ctx, p, to, to, refused)
+}
+
+// afterOthers returns the first line that is refused behind those before it, such as a second rate for the same time.
+func (i *importer) afterOthers(ctx context.Context, p *part, refused *pgconn.PgError) (line int, found bool) {
+	if !i.refuses(ctx, p, 0, p.last, refused) || i.refuses(ctx, p, 0, 0, refused) {
+		return 0, false // it is not of this file
+	}
+	from, to := 1, p.last
+	for from < to && ctx.Err() == nil {
+		if middle := from + (to-from)/2; i.refuses(ctx, p, 0, middle, refused) {
+			to = middle
+		} else {
+			from = middle + 1
+		}
+	}
+	return to, ctx.Err() == nil
 }
 
 // mentioned returns the line whose key the error names. What Postgres checks at COMMIT may need rows of several files, so that no line is

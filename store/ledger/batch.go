@@ -192,11 +192,11 @@ func (b *batcher[T]) answer(batch []*waiting[T], err error) {
 	}
 }
 
-// isInvalid reports whether Postgres will refuse the same values for ever: SQLSTATE classes 22 (data exception) and 23
-// (integrity constraint violation).
+// isInvalid reports whether Postgres will refuse the same values for ever: SQLSTATE classes 22 (data exception), 23
+// (integrity constraint violation) and 0A (feature not supported: NaN is no integer).
 func isInvalid(err error) bool {
 	var pg *pgconn.PgError
-	return errors.As(err, &pg) && (pg.Code[:2] == "22" || pg.Code[:2] == "23")
+	return errors.As(err, &pg) && (pg.Code[:2] == "22" || pg.Code[:2] == "23" || pg.Code[:2] == "0A")
 }
 
 // isDead reports whether connections that were made before are of no use: this one didn't answer, or it leads to a server that is

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -112,6 +113,7 @@ const (
 	keysSQL    = `SELECT array_agg(k.call_id), array_agg(k.node), array_agg(k.recorded_at) FROM cdr_key k JOIN unnest($1::text[], $2::text[]) AS g (call_id, node) USING (call_id, node)`
 	chargesSQL = `SELECT c.call_id, c.node, c.charges FROM cdr c JOIN unnest($1::text[], $2::text[], $3::timestamptz[]) AS g (call_id, node, recorded_at) USING (call_id, node, recorded_at)
 		WHERE c.recorded_at = ANY ($3)`
+	correctionsSQL = `SELECT c.call_id, c.node, c.charges FROM cdr_correction c JOIN unnest($1::text[], $2::text[]) AS g (call_id, node) USING (call_id, node)`
 )
 
 // tell gives each end what its call was charged: by this transaction, or before.
@@ -128,21 +130,10 @@ func tell(ctx context.Context, tx pgx.Tx, ends []*ended, out *settlement) error 
 		if err := tx.QueryRow(ctx, keysSQL, ids, nodes).Scan(&ids, &nodes, &days); err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, chargesSQL, ids, nodes, days)
-		if err != nil {
+		if err := readCharges(ctx, tx, before, chargesSQL, ids, nodes, days); err != nil {
 			return err
 		}
-		var key [2]string
-		var text []byte
-		_, err = pgx.ForEachRow(rows, []any{&key[0], &key[1], &text}, func() error {
-			var booked []charging.Booked
-			if err := json.Unmarshal(text, &booked); err != nil {
-				return fmt.Errorf("what call %q was charged: %w", key[0], err)
-			}
-			before[key] = booked
-			return nil
-		})
-		if err != nil {
+		if err := readCharges(ctx, tx, before, correctionsSQL, ids, nodes); err != nil {
 			return err
 		}
 	}
@@ -153,4 +144,47 @@ func tell(ctx context.Context, tx pgx.Tx, ends []*ended, out *settlement) error 
 		}
 	}
 	return nil
+}
+
+// readCharges reads what calls were charged, and adds it to what is known of them.
+func readCharges(ctx context.Context, tx pgx.Tx, known map[[2]string][]charging.Booked, sql string, arguments ...any) error {
+	rows, err := tx.Query(ctx, sql, arguments...)
+	if err != nil {
+		return err
+	}
+	var key [2]string
+	var text []byte
+	_, err = pgx.ForEachRow(rows, []any{&key[0], &key[1], &text}, func() error {
+		var booked []charging.Booked
+		if err := json.Unmarshal(text, &booked); err != nil {
+			return fmt.Errorf("what call %q was charged: %w", key[0], err)
+		}
+		known[key], err = together(known[key], booked)
+		return err
+	})
+	return err
+}
+
+// together is what a call was charged after a correction.
+func together(charged, corrected []charging.Booked) (all []charging.Booked, err error) {
+	all = slices.Clone(charged)
+	for _, one := range corrected {
+		i := slices.IndexFunc(all, func(b charging.Booked) bool {
+			return b.Charge == one.Charge && b.Account == one.Account && b.Share == one.Share
+		})
+		if i < 0 {
+			all = append(all, one)
+			continue
+		}
+		was, err := tariff.ParseAmount(all[i].Amount)
+		if err != nil {
+			return nil, err
+		}
+		change, err := tariff.ParseAmount(one.Amount)
+		if err != nil {
+			return nil, err
+		}
+		all[i].Amount, all[i].Seconds = tariff.FormatAmount(was+change), one.Seconds
+	}
+	return slices.DeleteFunc(all, func(b charging.Booked) bool { return b.Amount == tariff.FormatAmount(0) }), nil
 }

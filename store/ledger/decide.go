@@ -77,6 +77,7 @@ type placeRow struct {
 	Key     string  `json:"key"`
 	CallID  string  `json:"call_id"`
 	Node    string  `json:"node"`
+	Maximum int64   `json:"maximum_calls"` // 0: any number
 	Expires float64 `json:"expires"`
 	Claim   string  `json:"claim"`
 }
@@ -348,7 +349,7 @@ func (s *state) admit(l *charging.Limit, claim string, w *writes) (charging.Answ
 		return charging.Answer{State: charging.StateRefused, Reason: reason}, false
 	}
 	w.places[key] = true
-	w.Places = append(w.Places, placeRow{l.Name, l.Key, l.CallID, l.Node, setupTime.Seconds(), claim})
+	w.Places = append(w.Places, placeRow{l.Name, l.Key, l.CallID, l.Node, l.Rule.MaximumCalls, setupTime.Seconds(), claim})
 	w.call(l.CallID, l.Node, &l.Call)
 	return charging.Answer{State: charging.StateGranted}, true
 }
@@ -405,9 +406,9 @@ const (
 		FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, channel text, trunk text, caller text, called text, dialled text, presentation text, service text, subscriber text,
 			script text, revision bigint, started_at timestamptz)
 		WHERE NOT EXISTS (SELECT FROM cdr_key c WHERE c.call_id = g.call_id AND c.node = g.node) ON CONFLICT DO NOTHING`
-	placeSQL = `INSERT INTO limit_place (call_limit, key, call_id, node, expires_at, claims)
-		SELECT call_limit, key, call_id, node, clock_timestamp() + make_interval(secs => expires), ARRAY[claim]
-		FROM jsonb_to_recordset($1::jsonb) AS g (call_limit text, key text, call_id text, node text, expires double precision, claim text) ON CONFLICT DO NOTHING`
+	placeSQL = `INSERT INTO limit_place (call_limit, key, call_id, node, maximum_calls, expires_at, claims)
+		SELECT call_limit, key, call_id, node, nullif(maximum_calls, 0), clock_timestamp() + make_interval(secs => expires), ARRAY[claim]
+		FROM jsonb_to_recordset($1::jsonb) AS g (call_limit text, key text, call_id text, node text, maximum_calls bigint, expires double precision, claim text) ON CONFLICT DO NOTHING`
 	claimSQL = `WITH given AS MATERIALIZED (SELECT * FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, charge integer, call_limit text, key text, claim text)),
 		money AS (UPDATE reservation r SET claims = array_append(r.claims, g.claim) FROM given g WHERE g.charge > 0 AND r.call_id = g.call_id AND r.node = g.node AND r.charge = g.charge AND r.state = 'pending')
 		UPDATE limit_place p SET claims = array_append(p.claims, g.claim) FROM given g

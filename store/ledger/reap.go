@@ -66,20 +66,20 @@ type lostCall struct {
 const talkingSQL = `CASE WHEN (l.answered_at >= (SELECT max(r.created_at) FROM reservation r WHERE r.call_id = l.call_id AND r.node = l.node AND r.charge > 1)) IS NOT FALSE THEN l.answered_at END`
 
 // lostSQL finds calls that are not heard of: of nodes that are lost, of nodes that have started anew since, and those that their node, which lives, has not named for long. A call's last sign of life is the heartbeat
-// that named it, and not the last one of its node: that may have died, started again without the call, and be lost now.
+// that named it, or that it asked for something, and not the last heartbeat of its node: that may have died, started again without the call, and be lost now; or it lives, and its heartbeats do not come.
 const lostSQL = `
 SELECT coalesce(l.call_id, c.call_id), n.node, coalesce(l.channel, ''), coalesce(l.trunk, ''), coalesce(l.caller, ''), coalesce(l.called, ''), coalesce(l.dialled, ''), coalesce(l.presentation, 'allowed'),
 	coalesce(l.service, ''), coalesce(l.subscriber, ''), coalesce(l.script, ''), coalesce(l.revision, 0), coalesce(l.started_at, n.registered_at), ` + talkingSQL + `,
 	coalesce(l.seen_at, n.last_seen),
 	CASE WHEN n.last_seen < now() - $1::interval THEN 'node_lost' WHEN l.started_at < n.registered_at - interval '5 seconds' THEN 'restarted' ELSE 'vanished' END
 FROM node_status n CROSS JOIN LATERAL (SELECT unnest(n.calls) AS call_id) AS c FULL JOIN live_call l ON l.node = n.node AND l.call_id = c.call_id
-WHERE n.node IS NOT NULL AND n.last_seen < now() - $1::interval AND NOT EXISTS (SELECT FROM cdr_key d WHERE d.call_id = c.call_id AND d.node = n.node)
+WHERE n.node IS NOT NULL AND n.last_seen < now() - $1::interval AND coalesce(l.seen_at, n.last_seen) < now() - $1::interval AND NOT EXISTS (SELECT FROM cdr_key d WHERE d.call_id = c.call_id AND d.node = n.node)
 UNION
 SELECT l.call_id, l.node, l.channel, l.trunk, l.caller, l.called, l.dialled, l.presentation, l.service, l.subscriber, l.script, l.revision, l.started_at, ` + talkingSQL + `,
 	l.seen_at,
 	CASE WHEN n.last_seen < now() - $1::interval THEN 'node_lost' WHEN l.started_at < n.registered_at - interval '5 seconds' THEN 'restarted' ELSE 'vanished' END
 FROM live_call l JOIN node_status n USING (node)
-WHERE NOT EXISTS (SELECT FROM cdr_key d WHERE d.call_id = l.call_id AND d.node = l.node) AND (n.last_seen < now() - $1::interval
+WHERE NOT EXISTS (SELECT FROM cdr_key d WHERE d.call_id = l.call_id AND d.node = l.node) AND (n.last_seen < now() - $1::interval AND l.seen_at < now() - $1::interval
 	OR NOT l.call_id = ANY (n.calls) AND (l.seen_at < now() - $2::interval OR l.started_at < n.registered_at - interval '5 seconds' AND l.seen_at < n.last_seen - interval '10 seconds'))
 LIMIT 1000`
 

@@ -374,8 +374,10 @@ func chargesOf(s *state, cdr *call.CDR, recorded bool) (all []charge) {
 		}
 	}
 	if last, lost := talk[lastCharge]; lost && len(all) > 0 {
-		// Unless that conversation is over, and they talk without charge. The node cut it at what was granted, if it was that long.
-		all[len(all)-1].talk = min(last, 1000*all[len(all)-1].granted)
+		// Unless that conversation is over, and they talk without charge, or its money was given back, for the node was never told of it. The node cut it at what was granted, if it was that long.
+		if newest := &all[len(all)-1]; !slices.ContainsFunc(newest.rows, func(r reservation) bool { return r.state == "voided" }) {
+			newest.talk = min(last, 1000*newest.granted)
+		}
 	}
 	for i := range all {
 		if _, said := talk[all[i].number]; recorded && !said && len(all[i].rows) > 0 && all[i].rows[0].talk >= 0 {
@@ -392,7 +394,7 @@ const maxCharges = 64
 func (l *Ledger) settle(out *settlement, s *state, cdr *call.CDR) {
 	row := record.New(cdr)
 	var booked []charging.Booked
-	flags := make(map[string]bool)
+	flags, held := make(map[string]bool), false
 	for _, c := range chargesOf(s, cdr, true) {
 		var cost charging.Cost
 		if c.terms != nil {
@@ -406,6 +408,7 @@ func (l *Ledger) settle(out *settlement, s *state, cdr *call.CDR) {
 				}
 				continue
 			}
+			held = held || r.amount > 0
 			state, part := "voided", int64(0)
 			if r.payer <= len(cost.Parts) && c.terms != nil && len(c.terms.Payers) >= r.payer {
 				part = cost.Parts[r.payer-1]
@@ -428,6 +431,10 @@ func (l *Ledger) settle(out *settlement, s *state, cdr *call.CDR) {
 			flags[flagOutage] = true
 		}
 		booked = append(booked, l.book(&out.entries, s, row.CallID, row.Node, &c, "charge", cost, nil, flags)...)
+	}
+	if cdr.Outcome == call.OutcomeFallback && row.TalkMS > 0 && len(booked) == 0 && held {
+		flags[flagUnpaid] = true // its node has lost the session, or let the call go another way: nobody can tell
+		l.metrics.unpaid.Inc()
 	}
 	for flag := range flags {
 		row.Flags = append(row.Flags, flag)

@@ -1,4 +1,5 @@
-package logic
+// Package say puts numbers and amounts together of Asterisk's core sounds. It plays nothing.
+package say
 
 import (
 	"strconv"
@@ -8,26 +9,27 @@ import (
 // maxSpoken is the largest number that is said as one; larger ones are said digit by digit.
 const maxSpoken = 999_999
 
-// amountPrompts are the sound files that say a decimal amount, with Asterisk's core sounds: the whole units, then "dot" and the cents. The numbers are put together as English does it.
-func amountPrompts(amount string) []string {
+// Amount is the sound files that say a decimal amount (12.50, -0.05), with Asterisk's core sounds: the whole units, then "dot" and the cents. The numbers are put together as English does it.
+func Amount(amount string) []string {
 	amount, negative := strings.CutPrefix(amount, "-")
 	whole, fraction, _ := strings.Cut(amount, ".")
 	var prompts []string
 	if negative {
 		prompts = append(prompts, "letters/dash")
 	}
-	prompts = append(prompts, numberPrompts(whole)...)
+	prompts = append(prompts, number(whole)...)
 	if cents := (fraction + "00")[:2]; cents != "00" {
 		prompts = append(prompts, "letters/dot")
 		if cents[0] == '0' {
 			prompts = append(prompts, "digits/0")
 		}
-		prompts = append(prompts, numberPrompts(cents)...)
+		prompts = append(prompts, number(cents)...)
 	}
 	return prompts
 }
 
-func numberPrompts(digits string) (prompts []string) {
+// number is the sound files that say a whole number: as one, or, if it is large, digit by digit.
+func number(digits string) (prompts []string) {
 	n, err := strconv.Atoi(digits)
 	if err != nil || n > maxSpoken {
 		for i := range len(digits) {
