@@ -19,6 +19,9 @@ func (c *compiler) compilePlans() {
 	for _, row := range c.rows.NumberingPlans {
 		c.snapshot.plans[row.NumberingPlan] = numberingPlan{row.CountryCode, row.InternationalPrefix, row.NationalPrefix}
 	}
+	if _, ok := c.snapshot.plans[defaultPlan]; !ok && len(c.rows.Trunks) > 0 {
+		c.problem("numbering_plan", defaultPlan, "it does not exist, and holds for trunks that name no plan: what is dialled there with a leading 0 is nobody's number. Insert it")
+	}
 	for _, row := range c.rows.Trunks {
 		name := row.NumberingPlan
 		if name == "" {

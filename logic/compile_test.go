@@ -202,6 +202,7 @@ func TestRowProblems(t *testing.T) {
 		{"prompt's file", func(r *logic.Rows) { r.Prompts[0].File = "../../etc/passwd" }, "prompt", "closed", "is not the name of a sound"},
 		{"trunk's name", func(r *logic.Rows) { r.Trunks = append(r.Trunks, logic.TrunkRow{Trunk: "a/b"}) }, "trunk", "a/b", "a trunk's name has"},
 		{"trunk's plan", func(r *logic.Rows) { r.Trunks[0].NumberingPlan = "mars" }, "trunk", "office", `numbering_plan "mars" does not exist`},
+		{"no default plan", func(r *logic.Rows) { r.NumberingPlans[0].NumberingPlan = "german" }, "numbering_plan", "default", "it does not exist, and holds for trunks that name no plan"},
 		{"area's prefix", func(r *logic.Rows) { r.AreaPrefixes[0].Prefix = "+49" }, "area_prefix", "+49", "is not a prefix"},
 		{"node's secret", func(r *logic.Rows) {
 			r.Nodes = append(r.Nodes, logic.NodeRow{Node: "n", SecretSHA256: []byte("short")})

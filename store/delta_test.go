@@ -262,7 +262,7 @@ func TestFeedLoadsEverythingWhenTheJournalDoesNotReachBack(t *testing.T) {
 	for name, c := range map[string]struct{ before, edit string }{
 		"pruned":      {"SELECT 1", "INSERT INTO trunk VALUES ('x'); SET CONSTRAINTS ALL IMMEDIATE; SELECT prune_config_change(0)"},
 		"many rows":   {"INSERT INTO screening_list VALUES ('big')", "INSERT INTO screening_entry SELECT 'big', i::text FROM generate_series(1, 10001) AS i"},
-		"truncated":   {"SELECT 1", "SELECT confirm_mass_change('test'); TRUNCATE screening_entry"},
+		"truncated":   {"INSERT INTO screening_list VALUES ('big'); INSERT INTO screening_entry SELECT 'big', i::text FROM generate_series(1, 10001) AS i", "SELECT confirm_mass_change('test'); TRUNCATE screening_entry"},
 		"failed over": {"SELECT 1", "UPDATE config_history SET commit_id = gen_random_uuid(); INSERT INTO trunk VALUES ('x')"},
 		"odd kind":    {"SELECT 1", "INSERT INTO trunk VALUES ('x'); UPDATE config_change SET kind = 'novelty'"},
 	} {

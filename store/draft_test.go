@@ -48,7 +48,7 @@ func TestDraftsThatCannotBeUsed(t *testing.T) {
 	s := open(t, dsn)
 	for name, c := range map[string]struct{ sql, want string }{
 		"syntax":            {"INSERT INTO trunk (trunk) VALUES ('a');\nINSERT trunk;", "line 2: "},
-		"a constraint":      {"INSERT INTO service_number VALUES ('0800', 'exact', 'acme_hotline')", "country_code_first"},
+		"a constraint":      {"INSERT INTO service_number VALUES ('0800', 'exact', 'acme_hotline')", "the country code first"},
 		"one at commit":     {"DELETE FROM calendar WHERE calendar = 'always'", `calendar "always" is in use`},
 		"its hint":          {"DELETE FROM calendar WHERE calendar = 'always'", "HINT: Change that parameter"},
 		"commit":            {"DELETE FROM screening_entry; COMMIT", "ends its own transaction"},

@@ -95,7 +95,7 @@ func TestRolesMayDoTheirWork(t *testing.T) {
 	}
 	before := ask[int64](t, operator, "SELECT wait_for_revision(timeout => '30 s')")
 	mustExec(t, operator, "BEGIN; SELECT confirm_mass_change('gone'); TRUNCATE service_number; COMMIT")
-	if _, err := open(t, operator).Rollback(t.Context(), before, "", false); !strings.Contains(refusal(t, err), "TRUNCATE of service_number") {
+	if _, err := open(t, operator).Rollback(t.Context(), before, "", false); err != nil {
 		t.Error(err)
 	}
 	after := revision(t, dsn)

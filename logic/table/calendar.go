@@ -37,7 +37,8 @@ func NewCalendar(name string, zone *time.Location, windows []rows.CalendarWindow
 	}
 	var days []calendar.Holiday
 	for _, holiday := range holidays {
-		day := calendar.Holiday{Date: dateOf(holiday.Holiday), Name: holiday.Name}
+		year, month, date := holiday.Holiday.Date() // not dateOf: the first day of year 1 is one too
+		day := calendar.Holiday{Date: calendar.Date{Year: year, Month: month, Day: date}, Name: holiday.Name}
 		if holiday.Yearly {
 			day.Date.Year = 0
 		}

@@ -191,7 +191,7 @@ func TestRefusals(t *testing.T) {
 		{"field too many", []string{"trunk", "trunk,description\na,x\nb,x,y\n"}, []string{"trunk.csv:3: ", "2 columns"}},
 		{"open quote", []string{"trunk", "trunk,description\na,x\nb,\"x\nc,y\n"}, []string{"trunk.csv:", "quotation mark"}},
 		{"no UTF-8", []string{"trunk", "trunk,description\na,x\nb,M\xfcller\n"}, []string{"trunk.csv:3: column description (field 2)", "UTF-8"}},
-		{"domain", []string{"service_number", numbers + "08001,exact,acme_hotline\n" + "497770,exact,acme_hotline\n"}, []string{`service_number.csv:1002: column number (field 1): "08001"`, "CONSTRAINT: e164_prefix_is", "without_plus"}},
+		{"domain", []string{"service_number", numbers + "08001,exact,acme_hotline\n" + "497770,exact,acme_hotline\n"}, []string{`service_number.csv:1002: column number (field 1): "08001"`, "CONSTRAINT: e164_number_is", "without_plus", "Did you mean"}},
 		{"check", []string{"service_number", numbers + "497771,regex,acme_hotline\n"}, []string{`service_number.csv:1002: column match (field 2): "regex"`, "CONSTRAINT: match_is_exact_or_prefix"}},
 		{"foreign key", []string{"service_number", numbers + "497771,exact,nobody\n497772,exact,acme_hotline\n"}, []string{`service_number.csv:1002: column service (field 3): "nobody"`, "CONSTRAINT: service_of_a_number_must_exist", "DETAIL: "}},
 		{"no integer", []string{"distribution_branch", "position,distribution,branch\nfirst,acme_share,x\n"}, []string{`distribution_branch.csv:2: column position (field 1): "first"`, "invalid input syntax for type integer"}},

@@ -246,7 +246,12 @@ func (i *importer) write(ctx context.Context) error {
 		p.counts.Inserted, p.counts.Updated = inserted, updated
 		p.counts.Same = p.counts.Read - inserted - updated
 	}
-	return store.CheckDeferred(ctx, i.tx)
+	if i.options.DryRun {
+		return store.CheckDeferred(ctx, i.tx)
+	}
+	// All, and not only what CheckDeferred names: so nobody else commits an edit from this check to the COMMIT that follows.
+	_, err := i.tx.Exec(ctx, "SET CONSTRAINTS ALL IMMEDIATE", pgx.QueryExecModeSimpleProtocol)
+	return err
 }
 
 // duplicates refuses a file in which a key stands twice.
