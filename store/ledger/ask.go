@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"ringmaster/logic/charging"
+	"ringmaster/store/ledger/pace"
 )
 
 // Times of what calls ask for. Callers wait some 20 ms; the transaction that they share may take longer, but not so long that a Postgres that does not
@@ -23,8 +24,7 @@ const (
 	stuckPause   = 5 * time.Millisecond   // before what only waits for such accounts is tried again
 	probeTimeout = 500 * time.Millisecond // for the question whether Postgres is there again
 	probePause   = 100 * time.Millisecond // between two of them
-	batchAim     = 10 * time.Millisecond  // how long a shared transaction may take before fewer share the next: callers wait for the one under way, and then for their own
-	batchLeast   = 16                     // so many may always share one
+	helpFrom     = 16                     // so many wait before a second transaction is begun beside the one under way
 )
 
 // maxSecrets is how many PINs one transaction looks at: hashing one takes a millisecond or two.
@@ -66,10 +66,9 @@ type asker struct {
 	ledger *Ledger
 	name   string // of the queue
 	most   int    // asks that may share a transaction
-	share  pace   // how many do now; the runner's
 	queue  chan *asked
+	help   chan struct{} // more wait than one runner will have taken soon
 	away   atomic.Bool
-	stuck  stuckAccounts // the runner's
 
 	mu    sync.Mutex
 	voids []void        // to be given back
@@ -83,7 +82,7 @@ type asker struct {
 const maxVoids = 65_536
 
 func newAsker(l *Ledger, name string, most int) *asker {
-	return &asker{ledger: l, name: name, most: most, queue: make(chan *asked, MaxQueue), stuck: make(stuckAccounts), wake: make(chan struct{}, 1), engine: strconv.FormatUint(rand.Uint64(), 36)}
+	return &asker{ledger: l, name: name, most: most, queue: make(chan *asked, MaxQueue), help: make(chan struct{}, 1), wake: make(chan struct{}, 1), engine: strconv.FormatUint(rand.Uint64(), 36)}
 }
 
 // Ask takes what a call asks for: money, a place in a limit, a try of a secret, or a look at a balance. What it grants is durable. When ctx ends first, what is granted later is given back, and so is
@@ -103,6 +102,12 @@ func (l *Ledger) Ask(ctx context.Context, ask *charging.Ask) (charging.Answer, e
 	select {
 	case a.queue <- p:
 		l.metrics.queueDepth.WithLabelValues(a.name).Inc()
+		if len(a.queue) >= helpFrom {
+			select {
+			case a.help <- struct{}{}:
+			default:
+			}
+		}
 	default:
 		l.metrics.refused.WithLabelValues(a.name, "full").Inc()
 		return fail(ErrQueueFull)
@@ -126,11 +131,17 @@ func (l *Ledger) Ask(ctx context.Context, ask *charging.Ask) (charging.Answer, e
 	return p.answer, nil
 }
 
+// runner does what is asked, one transaction after the other.
+type runner struct {
+	*asker
+	share pace.Pace     // how many asks share a transaction now
+	stuck stuckAccounts // that it found locked
+}
+
 // run answers until the context has ended.
 func (a *asker) run(ctx context.Context) {
-	batch := make([]*asked, 0, a.most)
+	r := runner{asker: a, stuck: make(stuckAccounts)}
 	for {
-		batch = batch[:0]
 		select {
 		case <-ctx.Done():
 			for len(a.queue) > 0 {
@@ -138,41 +149,64 @@ func (a *asker) run(ctx context.Context) {
 			}
 			return
 		case p := <-a.queue:
-			batch = append(batch, p)
+			r.take(ctx, p)
 		}
-		if batch = a.gather(batch); len(batch) > 0 {
-			a.attempt(ctx, batch)
+	}
+}
+
+// assist is a second runner, which begins another transaction when the first one has so much to do that many wait. With little to do one is better: what waits for it shares the next transaction.
+func (a *asker) assist(ctx context.Context) {
+	r := runner{asker: a, stuck: make(stuckAccounts)}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.help:
 		}
+		for len(a.queue) >= helpFrom {
+			select {
+			case p := <-a.queue:
+				r.take(ctx, p)
+			default:
+			}
+		}
+	}
+}
+
+// take answers an ask, with those that can share its transaction.
+func (r *runner) take(ctx context.Context, p *asked) {
+	if batch := r.gather([]*asked{p}); len(batch) > 0 {
+		r.attempt(ctx, batch)
 	}
 }
 
 // gather adds to a batch what is there to be asked, as much as should share a transaction. It drops those whose callers have gone, or will have gone before the transaction is done: what it
 // would take for them had only to be given back, and an engine that is asked for more than it can do would in the end do nothing for anybody. One goes on in any case, so that a Postgres
 // that has become faster is noticed.
-func (a *asker) gather(batch []*asked) []*asked {
-	until := time.Now().Add(a.share.expected)
+func (r *runner) gather(batch []*asked) []*asked {
+	until := time.Now().Add(r.share.Expected())
 	hasTime := func(p *asked) bool {
 		deadline, has := p.ctx.Deadline()
 		return p.ctx.Err() == nil && (!has || deadline.After(until))
 	}
-	for len(batch) < a.share.most(a.most) || !hasTime(batch[0]) {
+	for len(batch) < r.share.Most(r.most) || !hasTime(batch[0]) {
 		var next *asked
 		select {
-		case next = <-a.queue:
+		case next = <-r.queue:
 		default:
 			if batch[0].ctx.Err() != nil {
-				a.drop(batch[0])
+				r.drop(batch[0])
 				return nil
 			}
 			return batch
 		}
 		if !hasTime(batch[0]) {
-			a.drop(batch[0])
+			r.drop(batch[0])
 			batch[0] = next
 			continue
 		}
 		if !hasTime(next) {
-			a.drop(next)
+			r.drop(next)
 			continue
 		}
 		batch = append(batch, next)
@@ -187,59 +221,34 @@ func (a *asker) drop(p *asked) {
 	close(p.done)
 }
 
-// pace is how many asks share a transaction, so that it takes no longer than batchAim.
-type pace struct {
-	allowed  int           // 0: as many as may
-	expected time.Duration // what the next transaction will take, from what the last ones took
-}
-
-func (p *pace) most(limit int) int {
-	if p.allowed == 0 {
-		return limit
-	}
-	return min(p.allowed, limit)
-}
-
-// took learns from a transaction: fewer share the next one at once, more one by one.
-func (p *pace) took(n, limit int, time time.Duration) {
-	p.expected = (3*p.expected + time) / 4
-	least := min(batchLeast, limit/4) // hashing makes PINs slow one by one
-	switch {
-	case time > batchAim && n > least:
-		p.allowed = max(n*3/4, least)
-	case time < batchAim && n == p.most(limit):
-		p.allowed = min(n+1+n/8, limit)
-	}
-}
-
 // attempt takes what a batch asks for. Where Postgres refuses one of them, the others must not suffer for it.
-func (a *asker) attempt(ctx context.Context, batch []*asked) {
+func (r *runner) attempt(ctx context.Context, batch []*asked) {
 	begun := time.Now()
-	err := a.do(ctx, batch, false)
+	err := r.do(ctx, batch, false)
 	if isLocked(err) {
-		err = a.do(ctx, batch, true)
+		err = r.do(ctx, batch, true)
 	}
 	switch {
 	case err == nil:
-		a.share.took(len(batch), a.most, time.Since(begun))
-		a.ledger.metrics.batchSize.WithLabelValues(a.name).Observe(float64(len(batch)))
-		a.ledger.metrics.commits.WithLabelValues(a.name).Observe(time.Since(begun).Seconds())
-		a.finish(a.putBack(ctx, batch), nil)
+		r.share.Took(len(batch), r.most, time.Since(begun))
+		r.ledger.metrics.batchSize.WithLabelValues(r.name).Observe(float64(len(batch)))
+		r.ledger.metrics.commits.WithLabelValues(r.name).Observe(time.Since(begun).Seconds())
+		r.finish(r.putBack(ctx, batch), nil)
 		return
 	case isRefused(err) && len(batch) > 1:
 		half := len(batch) / 2
-		a.attempt(ctx, batch[:half:half])
-		a.attempt(ctx, batch[half:])
+		r.attempt(ctx, batch[:half:half])
+		r.attempt(ctx, batch[half:])
 		return
 	}
-	a.finish(batch, err)
+	r.finish(batch, err)
 	if ctx.Err() != nil {
 		return
 	}
-	a.ledger.metrics.retries.WithLabelValues(a.name).Inc()
-	a.ledger.log.Warn("what calls ask for can't be taken from Postgres", "asks", len(batch), "error", err)
+	r.ledger.metrics.retries.WithLabelValues(r.name).Inc()
+	r.ledger.log.Warn("what calls ask for can't be taken from Postgres", "asks", len(batch), "error", err)
 	if !isRefused(err) {
-		a.probe(ctx)
+		r.probe(ctx)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ringmaster/logic/charging"
+	"ringmaster/store/ledger/pace"
 )
 
 // TestWhoHasNoTimeMakesRoom: asks that a transaction cannot serve in time are told so at once, and those behind them are served.
@@ -26,16 +27,16 @@ func TestWhoHasNoTimeMakesRoom(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := &Ledger{metrics: newMetrics(nil)}
-			a := newAsker(l, queueAsk, MaxBatch)
-			a.share = pace{allowed: c.allowed, expected: 10 * time.Second}
+			r := runner{asker: newAsker(l, queueAsk, MaxBatch)}
+			r.share = pace.Expect(c.allowed, 10*time.Second)
 			all := make([]*asked, len(c.left))
 			for i, left := range c.left {
 				ctx, cancel := context.WithTimeout(t.Context(), left)
 				defer cancel()
 				all[i] = &asked{Ask: &charging.Ask{}, ctx: ctx, done: make(chan struct{})}
-				a.queue <- all[i]
+				r.queue <- all[i]
 			}
-			batch := a.gather([]*asked{<-a.queue})
+			batch := r.gather([]*asked{<-r.queue})
 			served := make(map[*asked]bool)
 			for _, p := range batch {
 				served[p] = true
@@ -48,7 +49,7 @@ func TestWhoHasNoTimeMakesRoom(t *testing.T) {
 					t.Errorf("ask %d is not served", i)
 				}
 			}
-			for i, p := range all[:len(all)-len(a.queue)] {
+			for i, p := range all[:len(all)-len(r.queue)] {
 				select {
 				case <-p.done:
 					if served[p] || !p.overdue || p.state.Load() != askAbandoned {
@@ -67,45 +68,17 @@ func TestWhoHasNoTimeMakesRoom(t *testing.T) {
 // TestWhoHasGoneIsNotAsked: a caller that gave up before its deadline costs no transaction.
 func TestWhoHasGoneIsNotAsked(t *testing.T) {
 	l := &Ledger{metrics: newMetrics(nil)}
-	a := newAsker(l, queueAsk, MaxBatch)
+	r := runner{asker: newAsker(l, queueAsk, MaxBatch)}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	one := func(ctx context.Context) *asked {
 		return &asked{Ask: &charging.Ask{}, ctx: ctx, done: make(chan struct{})}
 	}
 	waits := one(t.Context())
-	a.queue <- waits
-	a.queue <- one(gone)
-	if batch := a.gather([]*asked{one(gone)}); len(batch) != 1 || batch[0] != waits {
+	r.queue <- waits
+	r.queue <- one(gone)
+	if batch := r.gather([]*asked{one(gone)}); len(batch) != 1 || batch[0] != waits {
 		t.Errorf("%d asks go on, want the one that waits", len(batch))
-	}
-}
-
-// TestPace: transactions that take too long are shared by fewer, quick ones by more, within bounds.
-func TestPace(t *testing.T) {
-	var p pace
-	for range 50 {
-		p.took(p.most(MaxBatch), MaxBatch, 2*batchAim)
-	}
-	if p.most(MaxBatch) != batchLeast {
-		t.Errorf("%d share a slow transaction, want %d", p.most(MaxBatch), batchLeast)
-	}
-	p.took(1, MaxBatch, time.Millisecond)
-	if p.most(MaxBatch) != batchLeast {
-		t.Error("a transaction that few wanted says nothing of how many may share it")
-	}
-	for range 100 {
-		p.took(p.most(MaxBatch), MaxBatch, time.Millisecond)
-	}
-	if p.most(MaxBatch) != MaxBatch || p.expected > 2*time.Millisecond {
-		t.Errorf("%d share a quick transaction, that should take %v", p.most(MaxBatch), p.expected)
-	}
-	var secrets pace
-	for range 50 {
-		secrets.took(secrets.most(maxSecrets), maxSecrets, 2*batchAim)
-	}
-	if secrets.most(maxSecrets) != maxSecrets/4 {
-		t.Errorf("%d slow PINs share a transaction, want %d", secrets.most(maxSecrets), maxSecrets/4)
 	}
 }
 

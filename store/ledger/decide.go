@@ -129,7 +129,7 @@ type sender interface {
 }
 
 // do takes what a batch of asks wants, in one transaction of two round trips: one begins it and reads, one writes and commits. With skip it waits for no account that somebody else has locked: who needs it is stuck.
-func (a *asker) do(ctx context.Context, batch []*asked, skip bool) error {
+func (r *runner) do(ctx context.Context, batch []*asked, skip bool) error {
 	patience := askTimeout
 	for _, p := range batch {
 		left := writeFirst
@@ -140,20 +140,20 @@ func (a *asker) do(ctx context.Context, batch []*asked, skip bool) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	conn, err := a.ledger.pool.Acquire(ctx)
+	conn, err := r.ledger.pool.Acquire(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Release()
-	if err = a.take(ctx, conn.Conn(), batch, skip); err != nil && !conn.Conn().IsClosed() && conn.Conn().PgConn().TxStatus() != 'I' {
+	if err = r.transact(ctx, conn.Conn(), batch, skip); err != nil && !conn.Conn().IsClosed() && conn.Conn().PgConn().TxStatus() != 'I' {
 		// Should it fail, the pool closes the connection, and Postgres ends the transaction.
 		_, _ = conn.Exec(ctx, "ROLLBACK")
 	}
 	return err
 }
 
-func (a *asker) take(ctx context.Context, conn *pgx.Conn, batch []*asked, skip bool) error {
-	want := wanted{skip: skip, stuck: a.stuck.now(a.ledger.now())}
+func (r *runner) transact(ctx context.Context, conn *pgx.Conn, batch []*asked, skip bool) error {
+	want := wanted{skip: skip, stuck: r.stuck.now(r.ledger.now())}
 	for _, p := range batch {
 		want.add(p.Ask)
 	}
@@ -164,7 +164,7 @@ func (a *asker) take(ctx context.Context, conn *pgx.Conn, batch []*asked, skip b
 	if err != nil {
 		return err
 	}
-	a.stuck.note(s, a.ledger.now())
+	r.stuck.note(s, r.ledger.now())
 	w := &writes{places: make(map[placeKey]bool), calls: make(map[[2]string]bool), missing: make(map[charging.Key]int)}
 	for _, p := range batch {
 		if p.stuck = s.needsStuck(p.Ask); !p.stuck {

@@ -60,6 +60,7 @@ func New(c Config) *Ledger {
 	l.ended.Go(func() { l.ends.run(ctx) })
 	l.ended.Go(func() { l.nodes.run(ctx) })
 	l.ended.Go(func() { l.asks.run(ctx) })
+	l.ended.Go(func() { l.asks.assist(ctx) })
 	l.ended.Go(func() { l.secrets.run(ctx) })
 	l.ended.Go(func() { l.asks.giveBack(ctx) })
 	l.ended.Go(func() { l.reap(ctx) })

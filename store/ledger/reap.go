@@ -15,13 +15,13 @@ import (
 // Times after which what is not heard of is closed. Nodes send a heartbeat every 5 seconds.
 const (
 	reapEvery    = 2 * time.Second
+	tidyEvery    = 15               // of these times what a race may have left is looked for once: that looks at each live call
 	suspectAfter = 15 * time.Second // three heartbeats
 	lostAfter    = 60 * time.Second
 	// vanishedAfter is how long a node may live without naming a call that holds something.
 	vanishedAfter = 120 * time.Second
 	// steadyFor is how long Postgres must have been there without failure before anything is closed: after an outage all nodes look lost.
-	steadyFor  = lostAfter
-	keepPlaces = 24 * time.Hour // places of ended calls: windows are no longer
+	steadyFor = lostAfter
 )
 
 // Why calls are closed, as metrics label it.
@@ -34,13 +34,13 @@ const (
 // reap closes what is not heard of any more, until the context has ended. Of all engines one does it at a time.
 func (l *Ledger) reap(ctx context.Context) {
 	steady := l.now()
-	for {
+	for n := 1; ; n++ {
 		select {
 		case <-time.After(reapEvery):
 		case <-ctx.Done():
 			return
 		}
-		if err := l.Reap(ctx, l.now().Sub(steady) >= steadyFor); err != nil {
+		if err := l.reapOnce(ctx, l.now().Sub(steady) >= steadyFor, n%tidyEvery == 0); err != nil {
 			if ctx.Err() != nil {
 				return
 			}
@@ -78,14 +78,17 @@ UNION
 SELECT l.call_id, l.node, l.channel, l.trunk, l.caller, l.called, l.dialled, l.presentation, l.service, l.subscriber, l.script, l.revision, l.started_at, ` + talkingSQL + `,
 	l.seen_at,
 	CASE WHEN n.last_seen < now() - $1::interval THEN 'node_lost' WHEN l.started_at < n.registered_at - interval '5 seconds' THEN 'restarted' ELSE 'vanished' END
-FROM live_call l JOIN node_status n USING (node)
-WHERE NOT EXISTS (SELECT FROM cdr_key d WHERE d.call_id = l.call_id AND d.node = l.node) AND (n.last_seen < now() - $1::interval AND l.seen_at < now() - $1::interval
-	OR NOT l.call_id = ANY (n.calls) AND (l.seen_at < now() - $2::interval OR l.started_at < n.registered_at - interval '5 seconds' AND l.seen_at < n.last_seen - interval '10 seconds'))
+FROM node_status n CROSS JOIN LATERAL (SELECT * FROM live_call o WHERE o.node = n.node AND o.seen_at < now() - interval '10 seconds' OFFSET 0) AS l
+WHERE (n.last_seen < now() - $1::interval AND l.seen_at < now() - $1::interval
+	OR (l.seen_at < now() - $2::interval OR l.started_at < n.registered_at - interval '5 seconds' AND l.seen_at < n.last_seen - interval '10 seconds') AND NOT l.call_id = ANY (n.calls))
+	AND NOT EXISTS (SELECT FROM cdr_key d WHERE d.call_id = l.call_id AND d.node = l.node)
 LIMIT 1000`
 
 // Reap closes once what is not heard of, by the clock of Postgres, which also says when it last was: it marks nodes as suspect, ends the calls of lost ones, gives back what has expired, and forgets old places. With steady false, because Postgres has been there for too
 // short a time to tell, it only marks.
-func (l *Ledger) Reap(ctx context.Context, steady bool) error {
+func (l *Ledger) Reap(ctx context.Context, steady bool) error { return l.reapOnce(ctx, steady, true) }
+
+func (l *Ledger) reapOnce(ctx context.Context, steady, tidy bool) error {
 	ctx, cancel := context.WithTimeout(ctx, writeLast)
 	defer cancel()
 	conn, err := l.pool.Acquire(ctx)
@@ -129,22 +132,25 @@ func (l *Ledger) Reap(ctx context.Context, steady bool) error {
 		l.metrics.closed.WithLabelValues(lost[i].reason).Inc()
 		l.log.Warn("a call was closed that is not heard of", "call_id", lost[i].CallID, "node", lost[i].Node, "reason", lost[i].reason, "talk", lost[i].Talk)
 	}
-	for _, sql := range []string{
+	statements := []string{
 		// Once each of its calls has a record: there may be more than one look finds, and a node may have been lost since that look.
 		"UPDATE node_status n SET calls = '{}' WHERE calls <> '{}' AND last_seen < now() - interval '60 seconds' AND NOT EXISTS (SELECT FROM unnest(n.calls) AS c (call_id) WHERE NOT EXISTS (SELECT FROM cdr_key d WHERE d.call_id = c.call_id AND d.node = n.node))",
-		"DELETE FROM live_call l USING cdr_key c WHERE c.call_id = l.call_id AND c.node = l.node AND l.seen_at < now()", // noted while the call ended
-		"UPDATE limit_place p SET released_at = clock_timestamp() FROM cdr_key c WHERE c.call_id = p.call_id AND c.node = p.node AND p.released_at IS NULL AND p.taken_at < now()",
-		endedSQL,
-		"DELETE FROM secret_failure WHERE at < now() - interval '1 day'",
 		expireSQL,
 		"UPDATE limit_place SET released_at = clock_timestamp() WHERE released_at IS NULL AND expires_at < now()",
-	} {
+	}
+	if tidy {
+		statements = append(statements,
+			"DELETE FROM live_call l USING cdr_key c WHERE c.call_id = l.call_id AND c.node = l.node AND l.seen_at < now()", // noted while the call ended
+			"UPDATE limit_place p SET released_at = clock_timestamp() FROM cdr_key c WHERE c.call_id = p.call_id AND c.node = p.node AND p.released_at IS NULL AND p.taken_at < now()",
+			endedSQL,
+			"DELETE FROM secret_failure WHERE at < now() - interval '1 day'",
+			"DELETE FROM limit_place WHERE released_at < now() - interval '1 day'", // windows are no longer
+		)
+	}
+	for _, sql := range statements {
 		if _, err := conn.Exec(ctx, sql); err != nil {
 			return fmt.Errorf("couldn't give back what has expired: %w", err)
 		}
-	}
-	if _, err := conn.Exec(ctx, "DELETE FROM limit_place WHERE released_at < now() - $1::interval", keepPlaces); err != nil {
-		return fmt.Errorf("couldn't forget old places: %w", err)
 	}
 	return nil
 }
