@@ -116,6 +116,7 @@ func TestACallIsASignOfLife(t *testing.T) {
 	if got := askLedger(t, l, reserve("new", payBy("anna"), 100, 1)); got.State != charging.StateGranted {
 		t.Fatalf("%+v", got)
 	}
+	mustExec(t, dsn, `UPDATE live_call SET seen_at = seen_at - interval '50 seconds'`)
 	for range 2 {
 		if err := l.Reap(within(t), true); err != nil {
 			t.Fatal(err)
