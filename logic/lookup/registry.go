@@ -74,7 +74,6 @@ func (r *Registry[T]) All() iter.Seq[*T] {
 
 // RegistryEdit collects what changes in a registry.
 type RegistryEdit[T any] struct {
-	of    *Registry[T]
 	now   Registry[T]       // with the names as they were
 	own   map[uint32]bool   // pages that are the edit's; nil: not even the list of them is
 	added map[string]uint32 // indexes of names that the registry has not
@@ -83,7 +82,7 @@ type RegistryEdit[T any] struct {
 
 // Edit begins an edit.
 func (r *Registry[T]) Edit() *RegistryEdit[T] {
-	return &RegistryEdit[T]{of: r, now: *r, added: make(map[string]uint32), out: make(map[string]bool)}
+	return &RegistryEdit[T]{now: *r, added: make(map[string]uint32), out: make(map[string]bool)}
 }
 
 // put makes the page of an index the edit's own, and changes what lies there.
@@ -109,7 +108,7 @@ func (e *RegistryEdit[T]) Index(name string) (uint32, bool) {
 	if e.out[name] {
 		return 0, false
 	}
-	return e.of.Index(name)
+	return e.now.Index(name)
 }
 
 // Drop takes a name out; Set puts it back.
@@ -119,7 +118,7 @@ func (e *RegistryEdit[T]) Drop(name string) {
 		delete(e.added, name)
 		return
 	}
-	if index, ok := e.of.Index(name); ok {
+	if index, ok := e.now.Index(name); ok {
 		e.put(index, nil)
 		e.out[name] = true
 	}

@@ -1,8 +1,11 @@
 package ledger
 
 import (
+	"fmt"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"ringmaster/logic/call"
 )
@@ -32,6 +35,15 @@ func TestFirstEnds(t *testing.T) {
 			if got[i].Talk != c.want[i] {
 				t.Errorf("%s: %+v", name, got)
 			}
+		}
+	}
+}
+
+// TestIsInvalid: what Postgres will refuse for ever concerns one write, and must not hold up those that share its transaction.
+func TestIsInvalid(t *testing.T) {
+	for code, want := range map[string]bool{"22003": true, "23505": true, "0A000": true, "40001": false, "55P03": false, "57P01": false} {
+		if got := isInvalid(fmt.Errorf("couldn't write: %w", &pgconn.PgError{Code: code})); got != want {
+			t.Errorf("%s: %v", code, got)
 		}
 	}
 }
