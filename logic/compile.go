@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"runtime"
 
+	"ringmaster/logic/call"
 	"ringmaster/logic/lookup"
+	"ringmaster/logic/script"
 	"ringmaster/logic/table"
 )
 
@@ -120,11 +122,11 @@ func (c *compiler) compileNumbers() {
 		c.owner = owner{ownerNumber, row.Number, row.Match}
 		index, ok := edit.Index(row.Service)
 		if !ok {
-			index = edit.Set(row.Service, &service{name: row.Service}) // keeps the number from a range of another service
+			index = edit.Set(row.Service, &script.Service{Name: row.Service}) // keeps the number from a range of another service
 		}
-		if edit.At(index).script == nil {
+		if edit.At(index).Script == nil {
 			c.problem("service_number", row.Number, "service %q cannot be used: it does not exist or never compiled; see its own problem. Its callers are released with Q.850 cause %d",
-				row.Service, causeTemporaryFailure)
+				row.Service, call.CauseTemporaryFailure)
 		}
 		if row.Match == lookup.Prefix {
 			ranges = append(ranges, lookup.Entry{Key: row.Number, Value: index})

@@ -15,9 +15,9 @@ const defaultPlan = "default"
 
 func (c *compiler) compilePlans() {
 	c.owner = owner{kind: ownerSmall}
-	c.snapshot.plans, c.snapshot.trunks = make(map[string]numberingPlan), make(map[string]trunk)
+	c.snapshot.plans, c.snapshot.trunks = make(map[string]table.NumberingPlan), make(map[string]table.Trunk)
 	for _, row := range c.rows.NumberingPlans {
-		c.snapshot.plans[row.NumberingPlan] = numberingPlan{row.CountryCode, row.InternationalPrefix, row.NationalPrefix}
+		c.snapshot.plans[row.NumberingPlan] = table.NumberingPlan{CountryCode: row.CountryCode, InternationalPrefix: row.InternationalPrefix, NationalPrefix: row.NationalPrefix}
 	}
 	if _, ok := c.snapshot.plans[defaultPlan]; !ok && len(c.rows.Trunks) > 0 {
 		c.problem("numbering_plan", defaultPlan, "it does not exist, and holds for trunks that name no plan: what is dialled there with a leading 0 is nobody's number. Insert it")
@@ -35,7 +35,7 @@ func (c *compiler) compilePlans() {
 			c.problem("trunk", row.Trunk, "a trunk's name has 1–40 of a–z, A–Z, 0–9, - and _")
 			continue
 		}
-		c.snapshot.trunks[row.Trunk] = trunk{plan}
+		c.snapshot.trunks[row.Trunk] = table.Trunk{Plan: plan}
 	}
 }
 

@@ -90,7 +90,7 @@ func (s *Snapshot) Problems() []Problem {
 	}
 	for table, n := range s.problems.told {
 		if n > maxProblems {
-			list = append(list, Problem{table, "", fmt.Sprintf("%d more problems with this table are not listed", n-maxProblems)})
+			list = append(list, Problem{Table: table, Reason: fmt.Sprintf("%d more problems with this table are not listed", n-maxProblems)})
 		}
 	}
 	slices.SortFunc(list, func(a, b Problem) int {

@@ -5,9 +5,10 @@ import (
 
 	"ringmaster/logic/call"
 	"ringmaster/logic/rows"
+	"ringmaster/logic/script"
 )
 
-// The call model and the rows have packages of their own, for a reader's sake; who asks for decisions finds all of it here.
+// The call model, the scripts and the rows have packages of their own, for a reader's sake; who asks for decisions finds all of it here.
 type (
 	Session      = call.Session
 	Variable     = call.Variable
@@ -25,6 +26,15 @@ type (
 	CallOutcome  = call.Outcome
 	EndEvent     = call.EndEvent
 
+	Event     = script.Event
+	EventKind = script.EventKind
+	Ask       = script.Ask
+	AskKind   = script.AskKind
+	Outcome   = script.Outcome
+	Trace     = script.Trace
+	Decision  = script.Decision
+
+	Problem             = rows.Problem
 	Rows                = rows.Rows
 	NumberingPlanRow    = rows.NumberingPlanRow
 	TrunkRow            = rows.TrunkRow
@@ -106,6 +116,16 @@ const (
 	CallReleased            = call.OutcomeReleased
 	CallContinued           = call.OutcomeContinued
 	CallFallback            = call.OutcomeFallback
+)
+
+// What happens to a call, and what is asked for it; see package script.
+const (
+	EventStart  = script.EventStart
+	EventReport = script.EventReport
+	EventAnswer = script.EventAnswer
+	AskNothing  = script.AskNothing
+	AskTurn     = script.AskTurn
+	AskLedger   = script.AskLedger
 )
 
 // ValidNumber reports whether s is a number that may travel to a node; see package call.

@@ -5,18 +5,12 @@ import (
 	"time"
 
 	"ringmaster/logic/lookup"
+	"ringmaster/logic/script"
 	"ringmaster/logic/table"
 )
 
 // Zones finds a time zone by its IANA name. Reading zone files is I/O, so the shell gives it (time.LoadLocation).
 type Zones func(name string) (*time.Location, error)
-
-// Problem is a row that Postgres accepted and Compile cannot use. What it belongs to keeps its last good version.
-type Problem struct {
-	Table  string `json:"table"`
-	Key    string `json:"key"` // as an operator would name the row: freephone.hours
-	Reason string `json:"reason"`
-}
 
 // Node is a node that may ask.
 type Node struct {
@@ -35,8 +29,8 @@ type Node struct {
 type Snapshot struct {
 	revision int64
 
-	plans         map[string]numberingPlan
-	trunks        map[string]trunk
+	plans         map[string]table.NumberingPlan
+	trunks        map[string]table.Trunk
 	nodes         map[string]Node
 	certificates  map[string]string // certificate name → node
 	keys          *Keys
@@ -49,8 +43,8 @@ type Snapshot struct {
 	distributions lookup.Registry[table.Distribution]
 	tariffs       lookup.Registry[table.Tariff]
 	callLimits    lookup.Registry[table.CallLimit]
-	scripts       lookup.Registry[script]
-	services      lookup.Registry[service]
+	scripts       lookup.Registry[script.Script]
+	services      lookup.Registry[script.Service]
 	numbers       numberTable
 	problems      problems
 	uses          *uses    // which services are made of what
@@ -92,8 +86,8 @@ func (s *Snapshot) Sizes() map[string]int {
 	for table := range s.translations.All() {
 		sizes["translation"] += table.Len()
 	}
-	for script := range s.scripts.All() {
-		sizes["step"] += len(script.steps)
+	for one := range s.scripts.All() {
+		sizes["step"] += one.Steps()
 	}
 	return sizes
 }
@@ -101,8 +95,8 @@ func (s *Snapshot) Sizes() map[string]int {
 // Scripts lists the scripts' names in order: the fixed label set of call metrics.
 func (s *Snapshot) Scripts() []string {
 	names := make([]string, 0, s.scripts.Len())
-	for script := range s.scripts.All() {
-		names = append(names, script.name)
+	for one := range s.scripts.All() {
+		names = append(names, one.Name)
 	}
 	slices.Sort(names)
 	return names
@@ -115,7 +109,7 @@ type numberTable struct {
 }
 
 // serviceOf finds the service of a called number, and how many of its digits decided.
-func (s *Snapshot) serviceOf(digits string) (found *service, length int, exact bool) {
+func (s *Snapshot) serviceOf(digits string) (found *script.Service, length int, exact bool) {
 	index, length, exact := s.numbers.exact.Find(digits)
 	if !exact {
 		var ok bool

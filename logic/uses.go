@@ -4,6 +4,8 @@ import (
 	"iter"
 	"slices"
 	"sync"
+
+	"ringmaster/logic/script"
 )
 
 // uses says which services are made of what: an edit of a calendar looks at its services, not at all there are. It is shared by the snapshots that edits make of the first: a service that is made of
@@ -16,16 +18,16 @@ type uses struct {
 
 type use struct{ kind, name string } // as in compiler.changed
 
-// parts yields what a service is made of.
-func (s *service) parts() iter.Seq[use] {
+// partsOf yields what a service is made of.
+func partsOf(s *script.Service) iter.Seq[use] {
 	return func(yield func(use) bool) {
-		if s == nil || s.script == nil || !yield(use{"script", s.script.name}) {
+		if s == nil || s.Script == nil || !yield(use{"script", s.Script.Name}) {
 			return
 		}
-		for slot := range s.slots {
-			switch kind := s.script.parameters[slot].kind; kind {
+		for slot := range s.Slots {
+			switch kind := s.Script.Parameters[slot].Kind; kind {
 			case "calendar", "screening_list", "translation_table", "distribution", "tariff", "call_limit":
-				if !yield(use{kind, s.slots[slot].text}) {
+				if !yield(use{kind, s.Slots[slot].Text}) {
 					return
 				}
 			}
@@ -34,9 +36,9 @@ func (s *service) parts() iter.Seq[use] {
 }
 
 // note adds what a service is made of now, and was not.
-func (u *uses) note(index uint32, now, was *service) {
-	for part := range now.parts() {
-		if !slices.Contains(slices.Collect(was.parts()), part) {
+func (u *uses) note(index uint32, now, was *script.Service) {
+	for part := range partsOf(now) {
+		if !slices.Contains(slices.Collect(partsOf(was)), part) {
 			u.of[part] = append(u.of[part], index)
 			u.added++
 		}
@@ -51,7 +53,7 @@ func (u *uses) few(most int) bool {
 }
 
 // candidates yields the services that may be made of something that changed, each once.
-func (c *compiler) candidates() iter.Seq[*service] {
+func (c *compiler) candidates() iter.Seq[*script.Service] {
 	services := &c.previous.services
 	u := c.previous.uses
 	if c.small() || u == nil {
@@ -70,7 +72,7 @@ func (c *compiler) candidates() iter.Seq[*service] {
 	}
 	slices.Sort(indexes)
 	indexes = slices.Compact(indexes)
-	return func(yield func(*service) bool) {
+	return func(yield func(*script.Service) bool) {
 		for _, index := range indexes {
 			if service := services.At(index); service != nil && !yield(service) {
 				return
@@ -95,8 +97,8 @@ func (c *compiler) keepUses() {
 	for service := range s.services.All() {
 		yield(i)
 		i++
-		index, _ := s.services.Index(service.name)
-		for part := range service.parts() {
+		index, _ := s.services.Index(service.Name)
+		for part := range partsOf(service) {
 			s.uses.of[part] = append(s.uses.of[part], index)
 		}
 	}

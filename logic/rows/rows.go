@@ -4,6 +4,13 @@ package rows
 
 import "time"
 
+// Problem is a row that Postgres accepted and Compile cannot use. What it belongs to keeps its last good version.
+type Problem struct {
+	Table  string `json:"table"`
+	Key    string `json:"key"` // as an operator would name the row: freephone.hours
+	Reason string `json:"reason"`
+}
+
 // Rows is what operators wrote, as read from Postgres in one repeatable-read view. Each field is one table of
 // the same name in singular (Services ↔ service); each struct's fields are that table's columns. Rows carries no
 // meaning yet: Compile gives it that.

@@ -1,4 +1,4 @@
-// Package table holds what services are made of: calendars, screening lists, translation tables and distributions. Each is
+// Package table holds what services are made of: calendars, screening lists, translation tables, distributions, tariffs, limits, numbering plans. Each is
 // compiled from its own rows, knows no other, and can say in words why it answers as it does.
 //
 // It does not know calls or scripts. A row that cannot be used is told to a Refuse, and then the thing that it belongs to is not

@@ -1,4 +1,4 @@
-package logic
+package script
 
 import (
 	"maps"
@@ -6,39 +6,47 @@ import (
 	"strings"
 
 	"cel.dev/cel-go/cel"
+
+	"ringmaster/logic/call"
 )
 
-// script is a service's logic, compiled once for all services that use it. What differs between services is
-// reached through slots.
-type script struct {
-	name       string
-	first      int
-	steps      []step
-	byName     map[string]int
-	parameters []scriptParameter
-	variables  map[string]*cel.Type // what the steps assign
-	broken     bool                 // a newer version has a problem; this is the last good one
+// Script is named steps with named exits, compiled once for all services that use it. What differs between services is
+// reached through their slots.
+type Script struct {
+	Name       string
+	Parameters []Parameter
+	Broken     bool // a newer version has a problem; this is the last good one
+
+	first     int
+	steps     []step
+	byName    map[string]int
+	variables map[string]*cel.Type // what the steps assign
 }
 
-type scriptParameter struct {
-	name         string
-	kind         string
-	defaultValue *string
-	least, most  int64 // of an integer: what every step that uses it can take
+// Parameter is what a service says of itself to a script.
+type Parameter struct {
+	Name        string
+	Kind        string  // one of parameterTypes
+	Default     *string // nil: a service must say it
+	Least, Most int64   // of an integer: what every step that uses it can take
 }
 
-// parameter returns the index of a parameter, or -1.
-func (s *script) parameter(name string) int {
-	return slices.IndexFunc(s.parameters, func(p scriptParameter) bool { return p.name == name })
+// Parameter returns the index of a parameter, or -1.
+func (s *Script) Parameter(name string) int {
+	return slices.IndexFunc(s.Parameters, func(p Parameter) bool { return p.Name == name })
 }
 
-func (s *script) parameterNames() string {
-	names := make([]string, len(s.parameters))
-	for i, parameter := range s.parameters {
-		names[i] = parameter.name
+// ParameterNames lists the parameters for messages.
+func (s *Script) ParameterNames() string {
+	names := make([]string, len(s.Parameters))
+	for i, parameter := range s.Parameters {
+		names[i] = parameter.Name
 	}
 	return strings.Join(names, ", ")
 }
+
+// Steps is how many steps the script has.
+func (s *Script) Steps() int { return len(s.steps) }
 
 // step is a SIB with its place in the script.
 type step struct {
@@ -65,13 +73,13 @@ func (s *step) follow(exit string) (next int, ok bool) {
 
 // block is a SIB compiled with its parameters. run returns the exit to leave by, or one of waiting and finished.
 type block interface {
-	run(w *walk) (exit string)
+	run(w *Walk) (exit string)
 }
 
 // reporter is a block whose instructions end a reply: the node reports, and it goes on from there.
 type reporter interface {
 	block
-	resume(w *walk, results []Result) (exit string)
+	resume(w *Walk, results []call.Result) (exit string)
 }
 
 // What a block returns instead of an exit. No exit can be called so.

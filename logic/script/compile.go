@@ -1,4 +1,4 @@
-package logic
+package script
 
 import (
 	"fmt"
@@ -9,6 +9,10 @@ import (
 	"sync"
 
 	"cel.dev/cel-go/cel"
+
+	"ringmaster/logic/call"
+	"ringmaster/logic/rows"
+	"ringmaster/logic/table"
 )
 
 // identifier is the form of names that expressions can use.
@@ -19,47 +23,15 @@ var parameterTypes = []string{
 	"account", "calendar", "call_limit", "distribution", "integer", "number", "prompt", "screening_list", "target", "tariff", "text", "translation_table", "trunk",
 }
 
-// compileScripts compiles each script by itself. One with a problem keeps its last good version.
-func (c *compiler) compileScripts() {
-	parameters := make(map[string][]ScriptParameterRow)
-	for _, row := range c.rows.ScriptParameters {
-		parameters[row.Script] = append(parameters[row.Script], row)
-	}
-	steps := make(map[string][]StepRow)
-	for _, row := range c.rows.Steps {
-		steps[row.Script] = append(steps[row.Script], row)
-	}
-	exits := make(map[string][]StepExitRow)
-	for _, row := range c.rows.StepExits {
-		exits[row.Script] = append(exits[row.Script], row)
-	}
-	edit := change(c, "script", &c.snapshot.scripts, c.touched.Scripts)
-	for _, row := range c.rows.Scripts {
-		c.owner = owner{kind: ownerScript, name: row.Script}
-		compiled, problems := c.compileScript(row, parameters[row.Script], steps[row.Script], exits[row.Script])
-		c.tell(problems...)
-		if len(problems) > 0 {
-			compiled = nil
-			if lastGood := c.previous.scripts.Get(row.Script); lastGood != nil {
-				last := *lastGood
-				last.broken = true
-				compiled = &last
-			}
-		}
-		if compiled != nil {
-			edit.Set(row.Script, compiled)
-		}
-	}
-	finish(c, "script", edit, &c.snapshot.scripts)
-}
-
-func (c *compiler) compileScript(row ScriptRow, parameters []ScriptParameterRow, steps []StepRow, exits []StepExitRow) (*script, []Problem) {
-	compiled := &script{name: row.Script, byName: make(map[string]int, len(steps)), variables: make(map[string]*cel.Type)}
-	var problems []Problem
+// Compile makes a script of its rows. Trunks are those that there are. Its problems are all that is wrong with it: with any,
+// there is no script.
+func Compile(row rows.ScriptRow, parameters []rows.ScriptParameterRow, steps []rows.StepRow, exits []rows.StepExitRow, trunks map[string]table.Trunk) (*Script, []rows.Problem) {
+	compiled := &Script{Name: row.Script, byName: make(map[string]int, len(steps)), variables: make(map[string]*cel.Type)}
+	var problems []rows.Problem
 	refuse := func(table, key, format string, args ...any) {
-		problems = append(problems, Problem{table, key, fmt.Sprintf(format, args...)})
+		problems = append(problems, rows.Problem{Table: table, Key: key, Reason: fmt.Sprintf(format, args...)})
 	}
-	slices.SortFunc(parameters, func(a, b ScriptParameterRow) int { return strings.Compare(a.Parameter, b.Parameter) })
+	slices.SortFunc(parameters, func(a, b rows.ScriptParameterRow) int { return strings.Compare(a.Parameter, b.Parameter) })
 	for _, parameter := range parameters {
 		key := row.Script + "." + parameter.Parameter
 		switch {
@@ -70,8 +42,8 @@ func (c *compiler) compileScript(row ScriptRow, parameters []ScriptParameterRow,
 		case !slices.Contains(parameterTypes, parameter.Type):
 			refuse("script_parameter", key, "type %q is unknown; there are: %s", parameter.Type, strings.Join(parameterTypes, ", "))
 		}
-		compiled.parameters = append(compiled.parameters, scriptParameter{
-			name: parameter.Parameter, kind: parameter.Type, defaultValue: parameter.DefaultValue, least: math.MinInt64, most: math.MaxInt64,
+		compiled.Parameters = append(compiled.Parameters, Parameter{
+			Name: parameter.Parameter, Kind: parameter.Type, Default: parameter.DefaultValue, Least: math.MinInt64, Most: math.MaxInt64,
 		})
 	}
 	for i, one := range steps {
@@ -111,24 +83,27 @@ func (c *compiler) compileScript(row ScriptRow, parameters []ScriptParameterRow,
 			compiled.variables[name] = kind
 		}
 	}
-	if len(compiled.variables) > MaxVariables {
-		refuse("script", row.Script, "its steps set %d variables, more than the %d that a call may carry", len(compiled.variables), MaxVariables)
+	if len(compiled.variables) > call.MaxVariables {
+		refuse("script", row.Script, "its steps set %d variables, more than the %d that a call may carry", len(compiled.variables), call.MaxVariables)
 	}
 	environment := sync.OnceValues(func() (*cel.Env, error) { return newEnvironment(compiled) })
 	for i, b := range blocks {
-		b.environment, b.trunks = environment, c.snapshot.trunks
+		b.environment, b.trunks = environment, trunks
 		compiled.steps[i].block = b.compile()
 		problems = append(problems, b.problems...)
 	}
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	return compiled, compiled.checkPaths()
+	if problems = compiled.checkPaths(); len(problems) > 0 {
+		return nil, problems
+	}
+	return compiled, nil
 }
 
 // checkPaths finds steps that nothing leads to and loops that no caller ever gets out of.
-func (s *script) checkPaths() []Problem {
-	var problems []Problem
+func (s *Script) checkPaths() []rows.Problem {
+	var problems []rows.Problem
 	reached := make([]bool, len(s.steps))
 	var reach func(int)
 	reach = func(i int) {
@@ -143,7 +118,7 @@ func (s *script) checkPaths() []Problem {
 	reach(s.first)
 	for i := range s.steps {
 		if !reached[i] {
-			problems = append(problems, Problem{"step", s.name + "." + s.steps[i].name, "no exit leads to this step: wire one in step_exit or delete it"})
+			problems = append(problems, rows.Problem{Table: "step", Key: s.Name + "." + s.steps[i].name, Reason: "no exit leads to this step: wire one in step_exit or delete it"})
 		}
 	}
 	// A loop is sound when the call waits somewhere in it. So without the exits of steps that wait, no loop may be left.
@@ -161,8 +136,8 @@ func (s *script) checkPaths() []Problem {
 			return
 		case onPath:
 			loop := path[slices.Index(path, s.steps[i].name):]
-			problems = append(problems, Problem{"step", s.name + "." + s.steps[i].name,
-				"loop without an interaction: " + strings.Join(append(slices.Clone(loop), s.steps[i].name), " → ")})
+			problems = append(problems, rows.Problem{Table: "step", Key: s.Name + "." + s.steps[i].name,
+				Reason: "loop without an interaction: " + strings.Join(append(slices.Clone(loop), s.steps[i].name), " → ")})
 			return
 		}
 		state[i] = onPath

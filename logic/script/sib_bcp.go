@@ -1,4 +1,4 @@
-package logic
+package script
 
 import (
 	"fmt"
@@ -33,7 +33,7 @@ func compileBasicCall(b *blockCompiler) block {
 		return continueBlock{}
 	case "release":
 		wired(false)
-		return &releaseBlock{b.integer("cause", causeNormal, 1, 127)}
+		return &releaseBlock{b.integer("cause", call.CauseNormal, 1, 127)}
 	case "":
 	default:
 		b.refuse("action %q is unknown: connect, continue or release", action)
@@ -51,23 +51,23 @@ type connectBlock struct {
 	followOn bool
 }
 
-func (c *connectBlock) run(w *walk) string {
+func (c *connectBlock) run(w *Walk) string {
 	session := w.call
-	if session.Attempt >= RedirectBudget {
-		if w.tracing() {
-			w.decide(Decision{Reason: fmt.Sprintf("the call was connected %d times, the most that one may", RedirectBudget)})
+	if session.Attempt >= call.RedirectBudget {
+		if w.Tracing() {
+			w.Decide(Decision{Reason: fmt.Sprintf("the call was connected %d times, the most that one may", call.RedirectBudget)})
 		}
-		w.release(causeRoutingError)
+		w.Release(call.CauseRoutingError)
 		return finished
 	}
 	limit := c.maximum.value(w)
 	maximum := limit
 	if paid, bounded := session.PaidSeconds(); bounded {
 		if paid == 0 {
-			if w.tracing() {
-				w.decide(Decision{Reason: "what was granted is used up: a conversation needs another charge"})
+			if w.Tracing() {
+				w.Decide(Decision{Reason: "what was granted is used up: a conversation needs another charge"})
 			}
-			w.release(causeNormal)
+			w.Release(call.CauseNormal)
 			return finished
 		}
 		if maximum == 0 || int64(maximum) > paid {
@@ -80,15 +80,15 @@ func (c *connectBlock) run(w *walk) string {
 	for one := range strings.SplitSeq(text, ",") {
 		target, ok := call.ParseTarget(one)
 		if ok {
-			_, ok = w.service.trunks[target.Trunk]
+			_, ok = w.service.Trunks[target.Trunk]
 		}
 		if !ok {
-			if w.tracing() {
-				w.decide(Decision{Table: "trunk", Key: one, Reason: fmt.Sprintf("%q is not a target on a trunk that exists: left out", one)})
+			if w.Tracing() {
+				w.Decide(Decision{Table: "trunk", Key: one, Reason: fmt.Sprintf("%q is not a target on a trunk that exists: left out", one)})
 			}
 			continue
 		}
-		if len(session.Targets) == MaxTargets {
+		if len(session.Targets) == call.MaxTargets {
 			break
 		}
 		target.Timeout = timeout
@@ -100,15 +100,15 @@ func (c *connectBlock) run(w *walk) string {
 	session.Attempt++
 	callerID := ""
 	if len(c.callerID.parts) > 0 {
-		if callerID = c.callerID.value(w); !ValidNumber(callerID) {
+		if callerID = c.callerID.value(w); !call.ValidNumber(callerID) {
 			callerID = ""
 		}
 	}
-	if w.tracing() {
-		w.decide(Decision{Table: "trunk", Key: session.Targets[0].Trunk, Reason: fmt.Sprintf("connects to %s, ringing %d s each", text, timeout)})
+	if w.Tracing() {
+		w.Decide(Decision{Table: "trunk", Key: session.Targets[0].Trunk, Reason: fmt.Sprintf("connects to %s, ringing %d s each", text, timeout)})
 	}
-	w.out.Instructions = append(w.out.Instructions, Instruction{
-		Op: OpConnect, Targets: session.Targets, CallerID: callerID,
+	w.out.Instructions = append(w.out.Instructions, call.Instruction{
+		Op: call.OpConnect, Targets: session.Targets, CallerID: callerID,
 		MaximumSeconds: maximum, WarningSeconds: c.warning.value(w), FollowOn: c.followOn,
 		Extendable: session.Payment > 0 && !session.Final && maximum > 0 && (limit == 0 || maximum < limit),
 	})
@@ -116,26 +116,26 @@ func (c *connectBlock) run(w *walk) string {
 }
 
 // resume takes what became of the connect.
-func (c *connectBlock) resume(w *walk, results []Result) string {
-	status := StatusUnreachable
+func (c *connectBlock) resume(w *Walk, results []call.Result) string {
+	status := call.StatusUnreachable
 	for i := range results {
-		if results[i].Op == OpConnect {
+		if results[i].Op == call.OpConnect {
 			status = results[i].Status
 		}
 	}
-	if w.tracing() {
-		w.decide(Decision{Reason: fmt.Sprintf("the last target: %s (Q.850 cause %d)", status, w.call.LastCause())})
+	if w.Tracing() {
+		w.Decide(Decision{Reason: fmt.Sprintf("the last target: %s (Q.850 cause %d)", status, w.call.LastCause())})
 	}
 	switch status {
-	case StatusAnswer:
+	case call.StatusAnswer:
 		if !c.followOn {
-			w.release(causeNormal)
+			w.Release(call.CauseNormal)
 			return finished
 		}
 		return "answer"
-	case StatusBusy:
+	case call.StatusBusy:
 		return "busy"
-	case StatusNoAnswer, StatusTimeout:
+	case call.StatusNoAnswer, call.StatusTimeout:
 		return "no_answer"
 	}
 	return "unreachable"
@@ -144,23 +144,23 @@ func (c *connectBlock) resume(w *walk, results []Result) string {
 // continueBlock gives the call back to the node's dialplan.
 type continueBlock struct{}
 
-func (continueBlock) run(w *walk) string {
-	if w.tracing() {
-		w.decide(Decision{Reason: "the node's dialplan goes on with the call"})
+func (continueBlock) run(w *Walk) string {
+	if w.Tracing() {
+		w.Decide(Decision{Reason: "the node's dialplan goes on with the call"})
 	}
 	w.call.Continued = true
-	w.out.Instructions = append(w.out.Instructions, Instruction{Op: OpContinue})
+	w.out.Instructions = append(w.out.Instructions, call.Instruction{Op: call.OpContinue})
 	return finished
 }
 
 // releaseBlock ends the call.
 type releaseBlock struct{ cause integerOperand }
 
-func (r *releaseBlock) run(w *walk) string {
+func (r *releaseBlock) run(w *Walk) string {
 	cause := r.cause.value(w)
-	if w.tracing() {
-		w.decide(Decision{Reason: fmt.Sprintf("releases the call with Q.850 cause %d", cause)})
+	if w.Tracing() {
+		w.Decide(Decision{Reason: fmt.Sprintf("releases the call with Q.850 cause %d", cause)})
 	}
-	w.release(cause)
+	w.Release(cause)
 	return finished
 }

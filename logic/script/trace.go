@@ -1,4 +1,4 @@
-package logic
+package script
 
 import (
 	"fmt"
@@ -27,11 +27,11 @@ type Decision struct {
 	Beaten []string `json:"beaten,omitempty"` // rows that matched too and lost, with why
 }
 
-// tracing reports whether somebody wants to know. Without it no reason is put into words.
-func (w *walk) tracing() bool { return w.out.Trace != nil }
+// Tracing reports whether somebody wants to know. Without it no reason is put into words.
+func (w *Walk) Tracing() bool { return w.out.Trace != nil }
 
-// decide adds a decision of the current step.
-func (w *walk) decide(d Decision) {
+// Decide adds a decision of the current step, or of what comes before the first.
+func (w *Walk) Decide(d Decision) {
 	if w.step != nil && d.Step == "" {
 		d.Step, d.SIB = w.step.name, w.step.sib
 	}
@@ -39,73 +39,37 @@ func (w *walk) decide(d Decision) {
 }
 
 // traceExit writes the exit behind the step's last decision.
-func (w *walk) traceExit(exit string, next int, wired bool) {
+func (w *Walk) traceExit(exit string, next int, wired bool) {
 	decisions := w.out.Trace.Decisions
 	if len(decisions) == 0 || decisions[len(decisions)-1].Step != w.step.name {
-		w.decide(Decision{})
+		w.Decide(Decision{})
 		decisions = w.out.Trace.Decisions
 	}
 	last := &decisions[len(decisions)-1]
 	last.Exit = exit
 	if wired {
-		last.Next = w.service.script.steps[next].name
+		last.Next = w.service.Script.steps[next].name
 	} else {
 		last.Reason = strings.TrimPrefix(last.Reason+"; nothing is wired to this exit: the call is released", "; ")
 	}
 }
 
-func (w *walk) traceNumber(found *service, length int, exact bool) {
-	called := w.call.Called
-	d := Decision{Table: "service_number", Key: called[:length]}
-	if exact {
-		d.Reason = fmt.Sprintf("%s belongs to service %s", called, found.name)
-	} else {
-		d.Reason = fmt.Sprintf("the range %s* holds %s and belongs to service %s", called[:length], called, found.name)
-	}
-	for _, match := range w.snapshot.numbers.ranges.AppendMatches(nil, called) {
-		if !exact && match.Length == length {
-			continue
-		}
-		why := "shorter"
-		if exact {
-			why = "the exact number goes first"
-		}
-		d.Beaten = append(d.Beaten, fmt.Sprintf("range %s* of service %s: %s", called[:match.Length], w.snapshot.services.At(match.Value).name, why))
-	}
-	w.decide(d)
-}
-
-func (w *walk) traceOrigin(length int) {
-	d := Decision{Table: "area_prefix"}
-	switch {
-	case w.call.Caller == "":
-		d.Reason = "the caller's number is unknown: no origin"
-	case w.origin == "":
-		d.Reason = fmt.Sprintf("no area holds caller %s: no origin", w.call.Caller)
-	default:
-		d.Key = w.call.Caller[:length]
-		d.Reason = fmt.Sprintf("caller %s is in area %s", w.call.Caller, w.origin)
-		d.Beaten = table.Beaten(w.snapshot.areas, w.call.Caller, w.snapshot.areaNames)
-	}
-	w.decide(d)
-}
-
-func (w *walk) traceExpression(e *expression.Expression, value ref.Val, err error) {
+func (w *Walk) traceExpression(e *expression.Expression, value ref.Val, err error) {
 	if err != nil {
-		w.decide(Decision{Reason: fmt.Sprintf("%s failed: %s", e.Text, err)})
+		w.Decide(Decision{Reason: fmt.Sprintf("%s failed: %s", e.Text, err)})
 		return
 	}
-	w.decide(Decision{Reason: fmt.Sprintf("%s is %s", e.Text, textOf(value))})
+	w.Decide(Decision{Reason: fmt.Sprintf("%s is %s", e.Text, textOf(value))})
 }
 
-func (w *walk) traceVerify(reason string) {
+func (w *Walk) traceVerify(reason string) {
 	if reason == "" {
 		reason = "its form is right"
 	}
-	w.decide(Decision{Reason: reason})
+	w.Decide(Decision{Reason: reason})
 }
 
-func (w *walk) tracePick(from *table.Distribution, picked *table.Branch) {
+func (w *Walk) tracePick(from *table.Distribution, picked *table.Branch) {
 	d := Decision{Table: "distribution_branch", Key: from.Name + "." + picked.Name}
 	switch from.Method {
 	case table.Percentage:
@@ -119,5 +83,5 @@ func (w *walk) tracePick(from *table.Distribution, picked *table.Branch) {
 	case table.Circular:
 		d.Reason = fmt.Sprintf("it is the turn of %s", picked.Value)
 	}
-	w.decide(d)
+	w.Decide(d)
 }

@@ -1,8 +1,9 @@
-package logic
+package script
 
 import (
 	"fmt"
 
+	"ringmaster/logic/call"
 	"ringmaster/logic/charging"
 	"ringmaster/logic/table"
 )
@@ -39,7 +40,7 @@ type partyOperand struct {
 
 func (p *partyOperand) given() bool { return len(p.account.parts)+len(p.number.parts) > 0 }
 
-func (p *partyOperand) party(w *walk, parts int64) charging.Party {
+func (p *partyOperand) party(w *Walk, parts int64) charging.Party {
 	if len(p.account.parts) > 0 {
 		return charging.Party{Account: p.account.value(w), Parts: parts}
 	}
@@ -92,64 +93,64 @@ func compileCharge(b *blockCompiler) block {
 	return c
 }
 
-func (c *chargeBlock) run(w *walk) string {
-	call := w.call
+func (c *chargeBlock) run(w *Walk) string {
+	session := w.call
 	if !w.answered {
-		call.Charge++
-		call.Payment, call.Granted, call.Final = 0, 0, false
+		session.Charge++
+		session.Payment, session.Granted, session.Final = 0, 0, false
 	}
 	terms, reason := c.terms(w)
 	if reason != charging.ReasonNone {
 		w.answered = false
 		return c.refused(w, reason)
 	}
-	if terms.IsFree() && !w.answered && w.tracing() {
-		w.decide(Decision{Table: "tariff_rate", Key: terms.Rate, Reason: fmt.Sprintf("%s costs nothing", terms.Number)})
+	if terms.IsFree() && !w.answered && w.Tracing() {
+		w.Decide(Decision{Table: "tariff_rate", Key: terms.Rate, Reason: fmt.Sprintf("%s costs nothing", terms.Number)})
 	}
 	// After a conversation that cost something the ledger is told of one that is free, lest it takes it for the one before when the node is lost. Whatever it says, the call goes on.
 	free, wanted := terms.IsFree(), int64(c.reserve.value(w))
 	if free {
-		call.Granted, call.Final, wanted = terms.Maximum, true, terms.Maximum
+		session.Granted, session.Final, wanted = terms.Maximum, true, terms.Maximum
 		if w.answered && w.answer.State == charging.StateGranted {
-			call.Payment = call.Charge
+			session.Payment = session.Charge
 		}
-		if w.answered || !call.Held || call.Charge == 1 {
+		if w.answered || !session.Held || session.Charge == 1 {
 			w.answered = false
 			return "granted"
 		}
 	}
 	if !w.answered {
-		if w.tracing() && !free {
+		if w.Tracing() && !free {
 			w.traceTerms(&terms)
 		}
 		w.out.Ask = Ask{Kind: AskLedger, Ledger: &charging.Ask{Kind: charging.KindReserve, Reserve: charging.Reserve{
-			Key: charging.Key{CallID: call.CallID, Node: call.Node, Number: call.Charge}, Body: call.Body(), Terms: terms,
-			Wanted: wanted, Minimum: int64(c.minimum.value(w)), Call: call.Facts(), Finished: call.FinishedCharges(),
-			Blind: !free && w.service.onOutage == "allow", BlindCap: w.service.outageCap,
+			Key: charging.Key{CallID: session.CallID, Node: session.Node, Number: session.Charge}, Body: session.Body(), Terms: terms,
+			Wanted: wanted, Minimum: int64(c.minimum.value(w)), Call: session.Facts(), Finished: session.FinishedCharges(),
+			Blind: !free && w.service.OnOutage == "allow", BlindCap: w.service.OutageCap,
 		}}}
-		call.Held = true
+		session.Held = true
 		return waiting
 	}
 	w.answered = false
 	answer := &w.answer
 	switch answer.State {
 	case charging.StateBlind:
-		if len(call.Blind) >= MaxBlind {
+		if len(session.Blind) >= call.MaxBlind {
 			return c.refused(w, charging.ReasonBlindCap)
 		}
-		call.Blind = append(call.Blind, charging.Blind{Number: call.Charge, Granted: answer.Seconds, Terms: terms})
+		session.Blind = append(session.Blind, charging.Blind{Number: session.Charge, Granted: answer.Seconds, Terms: terms})
 		fallthrough
 	case charging.StateGranted:
-		call.Payment, call.Granted, call.Final = call.Charge, answer.Seconds, answer.Final
-		if w.tracing() {
-			w.decide(Decision{Table: "account", Key: answer.Account, Reason: grantReason(answer)})
+		session.Payment, session.Granted, session.Final = session.Charge, answer.Seconds, answer.Final
+		if w.Tracing() {
+			w.Decide(Decision{Table: "account", Key: answer.Account, Reason: grantReason(answer)})
 		}
 		return "granted"
 	case charging.StateRefused, charging.StateConflict:
 		return c.refused(w, answer.Reason)
 	}
-	if w.tracing() {
-		w.decide(Decision{Table: "service", Key: w.service.name, Reason: "the ledger does not answer, and on_outage is " + w.service.onOutage})
+	if w.Tracing() {
+		w.Decide(Decision{Table: "service", Key: w.service.Name, Reason: "the ledger does not answer, and on_outage is " + w.service.OnOutage})
 	}
 	if _, wired := w.step.follow("unavailable"); wired {
 		return "unavailable"
@@ -168,24 +169,24 @@ func grantReason(answer *charging.Answer) string {
 	return fmt.Sprintf("%d s are granted for now%s", answer.Seconds, blind)
 }
 
-func (c *chargeBlock) refused(w *walk, reason charging.Reason) string {
+func (c *chargeBlock) refused(w *Walk, reason charging.Reason) string {
 	if c.reason != "" {
 		w.set(c.reason, string(reason))
 	}
-	if w.tracing() {
-		w.decide(Decision{Reason: "the charge is refused: " + string(reason)})
+	if w.Tracing() {
+		w.Decide(Decision{Reason: "the charge is refused: " + string(reason)})
 	}
 	return "refused"
 }
 
 // terms is what the conversation is charged by, or why it cannot be.
-func (c *chargeBlock) terms(w *walk) (t charging.Terms, reason charging.Reason) {
-	from := w.service.slots[c.tariff].object.(*table.Tariff)
+func (c *chargeBlock) terms(w *Walk) (t charging.Terms, reason charging.Reason) {
+	from := w.service.Slots[c.tariff].Object.(*table.Tariff)
 	number := c.number.value(w)
 	rate, row, ok := from.Find(number, w.now)
 	if !ok {
-		if w.tracing() {
-			w.decide(Decision{Table: "tariff", Key: from.Name, Reason: fmt.Sprintf("it has no rate for %s now", number)})
+		if w.Tracing() {
+			w.Decide(Decision{Table: "tariff", Key: from.Name, Reason: fmt.Sprintf("it has no rate for %s now", number)})
 		}
 		return t, charging.ReasonNoRate
 	}
@@ -209,13 +210,13 @@ func (c *chargeBlock) terms(w *walk) (t charging.Terms, reason charging.Reason) 
 	return t, charging.ReasonNone
 }
 
-func (w *walk) traceTerms(t *charging.Terms) {
-	w.decide(Decision{Table: "tariff_rate", Key: t.Rate, Reason: fmt.Sprintf("%s is rated by tariff %s", t.Number, t.Tariff)})
+func (w *Walk) traceTerms(t *charging.Terms) {
+	w.Decide(Decision{Table: "tariff_rate", Key: t.Rate, Reason: fmt.Sprintf("%s is rated by tariff %s", t.Number, t.Tariff)})
 	for i, payer := range t.Payers {
-		w.decide(Decision{Table: "account", Key: payer.Key(), Reason: fmt.Sprintf("payer %d pays %s of it", i+1, shareWords(payer.Parts))})
+		w.Decide(Decision{Table: "account", Key: payer.Key(), Reason: fmt.Sprintf("payer %d pays %s of it", i+1, shareWords(payer.Parts))})
 	}
 	if !t.Credit.IsZero() {
-		w.decide(Decision{Table: "account", Key: t.Credit.Key(), Reason: "is credited with " + shareWords(t.Credit.Parts)})
+		w.Decide(Decision{Table: "account", Key: t.Credit.Key(), Reason: "is credited with " + shareWords(t.Credit.Parts)})
 	}
 }
 
@@ -241,13 +242,13 @@ func compileLimit(b *blockCompiler) block {
 	}
 }
 
-func (l *limitBlock) run(w *walk) string {
-	limit := w.service.slots[l.limit].object.(*table.CallLimit)
+func (l *limitBlock) run(w *Walk) string {
+	limit := w.service.Slots[l.limit].Object.(*table.CallLimit)
 	key := l.key.value(w)
 	if !w.answered {
 		w.call.Held = true
 		w.out.Ask = Ask{Kind: AskLedger, Ledger: &charging.Ask{Kind: charging.KindLimit, Limit: charging.Limit{
-			CallID: w.call.CallID, Node: w.call.Node, Call: w.call.Facts(), Name: limit.Name, Key: key, Rule: limit.Rule, Blind: w.service.onOutage == "allow"}}}
+			CallID: w.call.CallID, Node: w.call.Node, Call: w.call.Facts(), Name: limit.Name, Key: key, Rule: limit.Rule, Blind: w.service.OnOutage == "allow"}}}
 		return waiting
 	}
 	w.answered = false
@@ -262,8 +263,8 @@ func (l *limitBlock) run(w *walk) string {
 	default:
 		reason = "unavailable"
 	}
-	if w.tracing() {
-		w.decide(Decision{Table: "call_limit", Key: limit.Name, Reason: fmt.Sprintf("for %q: %s", key, reason)})
+	if w.Tracing() {
+		w.Decide(Decision{Table: "call_limit", Key: limit.Name, Reason: fmt.Sprintf("for %q: %s", key, reason)})
 	}
 	if admitted {
 		return "admitted"

@@ -1,4 +1,4 @@
-package logic
+package script
 
 import (
 	"fmt"
@@ -22,11 +22,11 @@ func compileDistribute(b *blockCompiler) block {
 }
 
 // check says what is wrong with the distribution of a service: a branch that leads nowhere.
-func (d *distributeBlock) check(at *step, service *service) (reason string) {
+func (d *distributeBlock) check(at *step, service *Service) (reason string) {
 	if _, ok := at.follow("done"); ok {
 		return ""
 	}
-	from := service.slots[d.distribution].object.(*table.Distribution)
+	from := service.Slots[d.distribution].Object.(*table.Distribution)
 	for i := range from.Branches {
 		if _, ok := at.follow(from.Branches[i].Name); ok && from.Method != table.Hierarchical {
 			continue
@@ -36,8 +36,8 @@ func (d *distributeBlock) check(at *step, service *service) (reason string) {
 	return ""
 }
 
-func (d *distributeBlock) run(w *walk) string {
-	from := w.service.slots[d.distribution].object.(*table.Distribution)
+func (d *distributeBlock) run(w *Walk) string {
+	from := w.service.Slots[d.distribution].Object.(*table.Distribution)
 	var picked *table.Branch
 	switch from.Method {
 	case table.Percentage:
@@ -57,13 +57,13 @@ func (d *distributeBlock) run(w *walk) string {
 		picked = &from.Branches[w.turn%uint64(len(from.Branches))]
 	case table.Hierarchical:
 		// Every branch, in order: a connect tries one after the other.
-		if w.tracing() {
-			w.decide(Decision{Table: "distribution", Key: from.Name, Reason: "all branches in order: " + from.All})
+		if w.Tracing() {
+			w.Decide(Decision{Table: "distribution", Key: from.Name, Reason: "all branches in order: " + from.All})
 		}
 		w.set(d.into, from.All)
 		return "done"
 	}
-	if w.tracing() {
+	if w.Tracing() {
 		w.tracePick(from, picked)
 	}
 	w.set(d.into, picked.Value)

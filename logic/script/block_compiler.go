@@ -1,4 +1,4 @@
-package logic
+package script
 
 import (
 	"encoding/json"
@@ -10,23 +10,25 @@ import (
 	"cel.dev/cel-go/cel"
 
 	"ringmaster/logic/call"
+	"ringmaster/logic/rows"
+	"ringmaster/logic/table"
 )
 
 // blockCompiler makes the block of one step out of its parameters, and collects what is wrong with them.
 type blockCompiler struct {
-	script      *script
+	script      *Script
 	step        *step
 	key         string // script.step, for problems
 	sib         sib
 	parameters  map[string]json.RawMessage
 	read        map[string]bool // the parameters that the SIB asked for
 	environment func() (*cel.Env, error)
-	trunks      map[string]trunk
-	problems    []Problem
+	trunks      map[string]table.Trunk
+	problems    []rows.Problem
 }
 
-func newBlockCompiler(script *script, step *step, row StepRow) *blockCompiler {
-	b := &blockCompiler{script: script, step: step, key: script.name + "." + step.name, read: make(map[string]bool)}
+func newBlockCompiler(script *Script, step *step, row rows.StepRow) *blockCompiler {
+	b := &blockCompiler{script: script, step: step, key: script.Name + "." + step.name, read: make(map[string]bool)}
 	known, ok := sibs[row.SIB]
 	if !ok {
 		b.refuse("sib %q is unknown; there are: %s", row.SIB, sibNames())
@@ -42,7 +44,7 @@ func newBlockCompiler(script *script, step *step, row StepRow) *blockCompiler {
 }
 
 func (b *blockCompiler) refuse(format string, args ...any) {
-	b.problems = append(b.problems, Problem{"step", b.key, fmt.Sprintf(format, args...)})
+	b.problems = append(b.problems, rows.Problem{Table: "step", Key: b.key, Reason: fmt.Sprintf(format, args...)})
 }
 
 func (b *blockCompiler) compile() block {
@@ -157,9 +159,9 @@ func (b *blockCompiler) integer(name string, byDefault, least, most int) integer
 		return integerOperand{constant: number, slot: -1, least: least, most: most}
 	case string:
 		if inner, ok := placeholder(value); ok {
-			if slot := b.script.parameter(inner); slot >= 0 && b.script.parameters[slot].kind == "integer" {
-				parameter := &b.script.parameters[slot]
-				parameter.least, parameter.most = max(parameter.least, int64(least)), min(parameter.most, int64(most))
+			if slot := b.script.Parameter(inner); slot >= 0 && b.script.Parameters[slot].Kind == "integer" {
+				parameter := &b.script.Parameters[slot]
+				parameter.Least, parameter.Most = max(parameter.Least, int64(least)), min(parameter.Most, int64(most))
 				return integerOperand{slot: slot, least: least, most: most}
 			}
 			b.refuse("parameter %q: %q is not an integer parameter of the script", name, inner)
@@ -187,7 +189,7 @@ func (b *blockCompiler) checkVariable(parameter, name string) string {
 		b.refuse("%s %q: a variable's name is a small letter, then small letters, digits and _", parameter, name)
 	case isCallVariable(name):
 		b.refuse("%s %q: that is a variable that every call has and no step may set", parameter, name)
-	case b.script.parameter(name) >= 0:
+	case b.script.Parameter(name) >= 0:
 		b.refuse("%s %q: that is a parameter of the script", parameter, name)
 	}
 	return name
@@ -204,8 +206,8 @@ func (b *blockCompiler) object(name, kind string) int {
 		b.refuse("parameter %q must be ${a %s parameter of the script}; it is %q", name, kind, text)
 		return 0
 	}
-	slot := b.script.parameter(inner)
-	if slot < 0 || b.script.parameters[slot].kind != kind {
+	slot := b.script.Parameter(inner)
+	if slot < 0 || b.script.Parameters[slot].Kind != kind {
 		b.refuse("parameter %q: the script has no parameter %q of type %s", name, inner, kind)
 		return 0
 	}
@@ -228,7 +230,7 @@ func (b *blockCompiler) template(name, text string) operand {
 			b.refuse("parameter %q: a ${ is never closed by }", name)
 			break
 		}
-		slot := b.script.parameter(inner)
+		slot := b.script.Parameter(inner)
 		_, assigned := b.script.variables[inner]
 		switch {
 		case slot >= 0:
@@ -249,17 +251,17 @@ func (b *blockCompiler) template(name, text string) operand {
 func (b *blockCompiler) target(name string) operand {
 	compiled := b.template(name, b.required(name))
 	if len(compiled.parts) == 1 && compiled.parts[0].kind == partLiteral {
-		if reason := checkTargets(compiled.parts[0].text, b.trunks); reason != "" {
+		if reason := CheckTargets(compiled.parts[0].text, b.trunks); reason != "" {
 			b.refuse("parameter %q: %s", name, reason)
 		}
 	}
 	return compiled
 }
 
-// checkTargets says what is wrong with targets written as number@trunk with commas between, or nothing.
-func checkTargets(text string, trunks map[string]trunk) (reason string) {
-	if n := 1 + strings.Count(text, ","); n > MaxTargets {
-		return fmt.Sprintf("%d targets; a connect takes at most %d", n, MaxTargets)
+// CheckTargets says what is wrong with targets written as number@trunk with commas between, or nothing.
+func CheckTargets(text string, trunks map[string]table.Trunk) (reason string) {
+	if n := 1 + strings.Count(text, ","); n > call.MaxTargets {
+		return fmt.Sprintf("%d targets; a connect takes at most %d", n, call.MaxTargets)
 	}
 	for one := range strings.SplitSeq(text, ",") {
 		target, ok := call.ParseTarget(one)

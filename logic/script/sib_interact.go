@@ -1,9 +1,10 @@
-package logic
+package script
 
 import (
 	"fmt"
 	"strings"
 
+	"ringmaster/logic/call"
 	"ringmaster/logic/say"
 )
 
@@ -25,8 +26,8 @@ type promptOperand struct{ slot int }
 func compileInteract(b *blockCompiler) block {
 	i := &interactBlock{
 		answer:       b.boolean("answer", true),
-		minimum:      b.integer("minimum", 1, 0, MaxNumberLength),
-		maximum:      b.integer("maximum", 0, 0, MaxNumberLength),
+		minimum:      b.integer("minimum", 1, 0, call.MaxNumberLength),
+		maximum:      b.integer("maximum", 0, 0, call.MaxNumberLength),
 		terminator:   b.text("terminator", "#"),
 		firstTimeout: b.integer("first_timeout", 5, 1, 60),
 		digitTimeout: b.integer("digit_timeout", 3, 1, 60),
@@ -42,12 +43,12 @@ func compileInteract(b *blockCompiler) block {
 	if slot := i.maximum.slot; slot >= 0 {
 		// Whether a step collects is the script's affair: a service may say how many digits, but not none.
 		i.maximum.least = 1
-		b.script.parameters[slot].least = max(b.script.parameters[slot].least, 1)
+		b.script.Parameters[slot].Least = max(b.script.Parameters[slot].Least, 1)
 	}
 	for _, prompt := range b.texts("prompts") {
 		inner, ok := placeholder(prompt)
-		slot := b.script.parameter(inner)
-		if !ok || slot < 0 || b.script.parameters[slot].kind != "prompt" {
+		slot := b.script.Parameter(inner)
+		if !ok || slot < 0 || b.script.Parameters[slot].Kind != "prompt" {
 			b.refuse("prompts: %q is not ${a prompt parameter of the script}", prompt)
 			continue
 		}
@@ -84,32 +85,32 @@ func compileInteract(b *blockCompiler) block {
 	return i
 }
 
-func (i *interactBlock) run(w *walk) string {
+func (i *interactBlock) run(w *Walk) string {
 	if i.answer && !w.call.Answered {
 		w.call.Answered = true
-		w.out.Instructions = append(w.out.Instructions, Instruction{Op: OpAnswer})
+		w.out.Instructions = append(w.out.Instructions, call.Instruction{Op: call.OpAnswer})
 	}
 	prompts := make([]string, len(i.prompts))
 	for n, prompt := range i.prompts {
-		prompts[n], _ = w.service.slots[prompt.slot].object.(string)
+		prompts[n], _ = w.service.Slots[prompt.slot].Object.(string)
 	}
 	if len(i.say.parts) > 0 {
 		prompts = append(prompts, say.Amount(i.say.value(w))...)
 	}
 	maximum := i.maximum.value(w)
 	if maximum == 0 {
-		if w.tracing() {
-			w.decide(Decision{Table: "prompt", Key: strings.Join(prompts, ", "), Reason: "plays it"})
+		if w.Tracing() {
+			w.Decide(Decision{Table: "prompt", Key: strings.Join(prompts, ", "), Reason: "plays it"})
 		}
-		w.out.Instructions = append(w.out.Instructions, Instruction{Op: OpPlay, Prompts: prompts, Language: w.call.Language})
+		w.out.Instructions = append(w.out.Instructions, call.Instruction{Op: call.OpPlay, Prompts: prompts, Language: w.call.Language})
 		return "done"
 	}
 	minimum := min(i.minimum.value(w), maximum)
-	if w.tracing() {
-		w.decide(Decision{Table: "prompt", Key: strings.Join(prompts, ", "), Reason: fmt.Sprintf("asks for %d–%d digits", minimum, maximum)})
+	if w.Tracing() {
+		w.Decide(Decision{Table: "prompt", Key: strings.Join(prompts, ", "), Reason: fmt.Sprintf("asks for %d–%d digits", minimum, maximum)})
 	}
-	w.out.Instructions = append(w.out.Instructions, Instruction{
-		Op: OpCollect, Prompts: prompts, Language: w.call.Language,
+	w.out.Instructions = append(w.out.Instructions, call.Instruction{
+		Op: call.OpCollect, Prompts: prompts, Language: w.call.Language,
 		Minimum: minimum, Maximum: maximum, Terminator: i.terminator,
 		FirstTimeout: i.firstTimeout.value(w), DigitTimeout: i.digitTimeout.value(w),
 	})
@@ -117,22 +118,22 @@ func (i *interactBlock) run(w *walk) string {
 }
 
 // resume takes the digits that the caller dialled. What no node can have collected counts as nothing dialled.
-func (i *interactBlock) resume(w *walk, results []Result) string {
+func (i *interactBlock) resume(w *Walk, results []call.Result) string {
 	for n := len(results) - 1; n >= 0; n-- {
 		result := &results[n]
-		if result.Op != OpCollect {
+		if result.Op != call.OpCollect {
 			continue
 		}
 		maximum := i.maximum.value(w)
-		if result.Status != StatusDigits || len(result.Digits) > maximum || len(result.Digits) < min(i.minimum.value(w), maximum) {
+		if result.Status != call.StatusDigits || len(result.Digits) > maximum || len(result.Digits) < min(i.minimum.value(w), maximum) {
 			break
 		}
-		if w.tracing() {
-			w.decide(Decision{Reason: fmt.Sprintf("the caller dialled %d digits", len(result.Digits))})
+		if w.Tracing() {
+			w.Decide(Decision{Reason: fmt.Sprintf("the caller dialled %d digits", len(result.Digits))})
 		}
 		digits := result.Digits
 		if i.e164 {
-			digits = w.snapshot.Normalise(w.call.Trunk, digits)
+			digits = w.config.Normalise(w.call.Trunk, digits)
 		}
 		w.set(i.into, digits)
 		if _, ok := w.step.follow(result.Digits); ok {
@@ -140,8 +141,8 @@ func (i *interactBlock) resume(w *walk, results []Result) string {
 		}
 		return "digits"
 	}
-	if w.tracing() {
-		w.decide(Decision{Reason: "the caller dialled too little in time"})
+	if w.Tracing() {
+		w.Decide(Decision{Reason: "the caller dialled too little in time"})
 	}
 	return "timeout"
 }

@@ -1,4 +1,4 @@
-package logic
+package script
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 
 	"cel.dev/cel-go/cel"
 
+	"ringmaster/logic/call"
 	"ringmaster/logic/expression"
 	"ringmaster/logic/table"
 )
@@ -25,13 +26,13 @@ func compileTranslate(b *blockCompiler) block {
 	}
 }
 
-func (t *translateBlock) run(w *walk) string {
-	from := w.service.slots[t.table].object.(*table.Translation)
+func (t *translateBlock) run(w *Walk) string {
+	from := w.service.Slots[t.table].Object.(*table.Translation)
 	key := t.key.value(w)
 	value, ok := from.Find(key)
-	if w.tracing() {
+	if w.Tracing() {
 		row, reason, beaten := from.Explain(key)
-		w.decide(Decision{Table: "translation", Key: row, Reason: reason, Beaten: beaten})
+		w.Decide(Decision{Table: "translation", Key: row, Reason: reason, Beaten: beaten})
 	}
 	if !ok {
 		return "not_found"
@@ -53,12 +54,12 @@ func compileScreen(b *blockCompiler) block {
 	}
 }
 
-func (s *screenBlock) run(w *walk) string {
-	list := w.service.slots[s.list].object.(*table.List)
+func (s *screenBlock) run(w *Walk) string {
+	list := w.service.Slots[s.list].Object.(*table.List)
 	value := s.value.value(w)
-	if w.tracing() {
+	if w.Tracing() {
 		row, reason := list.Explain(value, w.now)
-		w.decide(Decision{Table: "screening_entry", Key: row, Reason: reason})
+		w.Decide(Decision{Table: "screening_entry", Key: row, Reason: reason})
 	}
 	if list.Has(value, w.now) {
 		return "in"
@@ -75,11 +76,11 @@ func compileCompare(b *blockCompiler) block {
 	return &compareBlock{b.expression("condition", cel.BoolType)}
 }
 
-func (c *compareBlock) run(w *walk) string {
+func (c *compareBlock) run(w *Walk) string {
 	value, err := c.condition.Evaluate(w)
 	holds := err == nil && value.Value() == true
 	w.failed(err)
-	if w.tracing() {
+	if w.Tracing() {
 		w.traceExpression(&c.condition, value, err)
 	}
 	if holds {
@@ -108,10 +109,10 @@ func compileAlgorithm(b *blockCompiler) block {
 	return &algorithmBlock{b.expression("expression", kind), into}
 }
 
-func (a *algorithmBlock) run(w *walk) string {
+func (a *algorithmBlock) run(w *Walk) string {
 	value, err := a.expression.Evaluate(w)
 	w.failed(err)
-	if w.tracing() {
+	if w.Tracing() {
 		w.traceExpression(&a.expression, value, err)
 	}
 	if err == nil {
@@ -139,8 +140,8 @@ func compileVerify(b *blockCompiler) block {
 	}
 	v := &verifyBlock{
 		value:   b.template("value", b.required("value")),
-		minimum: b.integer("minimum", 1, 0, MaxValueLength),
-		maximum: b.integer("maximum", MaxValueLength, 1, MaxValueLength),
+		minimum: b.integer("minimum", 1, 0, call.MaxValueLength),
+		maximum: b.integer("maximum", call.MaxValueLength, 1, call.MaxValueLength),
 		luhn:    b.boolean("luhn", false),
 	}
 	if pattern := b.text("pattern", ""); pattern != "" {
@@ -154,7 +155,7 @@ func compileVerify(b *blockCompiler) block {
 	return v
 }
 
-func (v *verifyBlock) run(w *walk) string {
+func (v *verifyBlock) run(w *Walk) string {
 	value := v.value.value(w)
 	reason := ""
 	switch {
@@ -167,7 +168,7 @@ func (v *verifyBlock) run(w *walk) string {
 	case v.luhn && !luhn(value):
 		reason = "its check digit is wrong"
 	}
-	if w.tracing() {
+	if w.Tracing() {
 		w.traceVerify(reason)
 	}
 	if reason != "" {
@@ -203,20 +204,20 @@ type logBlock struct {
 
 func compileLog(b *blockCompiler) block {
 	kind := b.required("kind")
-	if kind != "" && !ValidName(kind, false) {
-		b.refuse("kind %q is not a name: 1–%d of a–z, A–Z, 0–9, - and _", kind, MaxNameLength)
+	if kind != "" && !call.ValidName(kind, false) {
+		b.refuse("kind %q is not a name: 1–%d of a–z, A–Z, 0–9, - and _", kind, call.MaxNameLength)
 	}
 	return &logBlock{kind: kind, text: b.template("text", b.text("text", ""))}
 }
 
-func (l *logBlock) run(w *walk) string {
+func (l *logBlock) run(w *Walk) string {
 	text := l.text.value(w)
-	kept := w.call.AddRecord(Record{At: w.now.UTC(), Kind: l.kind, Text: text})
-	if w.tracing() {
+	kept := w.call.AddRecord(call.Record{At: w.now.UTC(), Kind: l.kind, Text: text})
+	if w.Tracing() {
 		if kept {
-			w.decide(Decision{Reason: fmt.Sprintf("records %s: %s", l.kind, text)})
+			w.Decide(Decision{Reason: fmt.Sprintf("records %s: %s", l.kind, text)})
 		} else {
-			w.decide(Decision{Reason: fmt.Sprintf("records nothing: a call carries at most %d records", MaxRecords)})
+			w.Decide(Decision{Reason: fmt.Sprintf("records nothing: a call carries at most %d records", call.MaxRecords)})
 		}
 	}
 	return "done"

@@ -1,4 +1,4 @@
-package logic
+package script
 
 import "strings"
 
@@ -20,7 +20,7 @@ const (
 	partVariable // a variable that a step set
 )
 
-func (o *operand) value(w *walk) string {
+func (o *operand) value(w *Walk) string {
 	if len(o.parts) == 1 {
 		return o.parts[0].value(w)
 	}
@@ -31,10 +31,10 @@ func (o *operand) value(w *walk) string {
 	return joined.String()
 }
 
-func (p *part) value(w *walk) string {
+func (p *part) value(w *Walk) string {
 	switch p.kind {
 	case partSlot:
-		return w.service.slots[p.slot].text
+		return w.service.Slots[p.slot].Text
 	case partCall:
 		return w.callText(p.text)
 	case partVariable:
@@ -50,11 +50,11 @@ type integerOperand struct {
 	least, most int
 }
 
-func (o *integerOperand) value(w *walk) int {
+func (o *integerOperand) value(w *Walk) int {
 	if o.slot < 0 {
 		return o.constant
 	}
-	number, _ := w.service.slots[o.slot].object.(int64)
+	number, _ := w.service.Slots[o.slot].Object.(int64)
 	return min(max(int(number), o.least), o.most)
 }
 

@@ -1,4 +1,4 @@
-package logic
+package script
 
 import (
 	"maps"
@@ -23,17 +23,17 @@ var callVariables = map[string]*cel.Type{
 func isCallVariable(name string) bool { return callVariables[name] != nil }
 
 // newEnvironment is the expression language with a script's variables and parameters.
-func newEnvironment(s *script) (*cel.Env, error) {
-	names := make(map[string]*cel.Type, len(callVariables)+len(s.variables)+len(s.parameters))
+func newEnvironment(s *Script) (*cel.Env, error) {
+	names := make(map[string]*cel.Type, len(callVariables)+len(s.variables)+len(s.Parameters))
 	maps.Copy(names, s.variables)
-	for _, parameter := range s.parameters {
-		switch parameter.kind {
+	for _, parameter := range s.Parameters {
+		switch parameter.Kind {
 		case "integer":
-			names[parameter.name] = cel.IntType
+			names[parameter.Name] = cel.IntType
 		case "calendar":
-			names[parameter.name] = expression.CalendarType
+			names[parameter.Name] = expression.CalendarType
 		default:
-			names[parameter.name] = cel.StringType
+			names[parameter.Name] = cel.StringType
 		}
 	}
 	maps.Copy(names, callVariables) // a step or a parameter that takes one of these names is refused where it does
@@ -59,10 +59,10 @@ func (b *blockCompiler) expression(name string, kind *cel.Type) expression.Expre
 }
 
 // Parent makes a walk a cel.Activation.
-func (w *walk) Parent() cel.Activation { return nil }
+func (w *Walk) Parent() cel.Activation { return nil }
 
 // ResolveName gives expressions the call's variables and the service's parameters.
-func (w *walk) ResolveName(name string) (any, bool) {
+func (w *Walk) ResolveName(name string) (any, bool) {
 	switch name {
 	case "attempt":
 		return int64(w.call.Attempt), true
@@ -74,22 +74,22 @@ func (w *walk) ResolveName(name string) (any, bool) {
 	if isCallVariable(name) {
 		return w.callText(name), true
 	}
-	script := w.service.script
+	script := w.service.Script
 	if kind, ok := script.variables[name]; ok {
 		return typedVariable(kind, w.call.Value(name)), true
 	}
-	for i := range script.parameters {
-		if script.parameters[i].name != name {
+	for i := range script.Parameters {
+		if script.Parameters[i].Name != name {
 			continue
 		}
-		slot := &w.service.slots[i]
-		switch object := slot.object.(type) {
+		slot := &w.service.Slots[i]
+		switch object := slot.Object.(type) {
 		case int64:
 			return object, true
 		case *table.Calendar:
 			return &expression.Calendar{Calendar: object, Asker: w}, true
 		}
-		return slot.text, true
+		return slot.Text, true
 	}
 	return nil, false
 }
@@ -107,11 +107,11 @@ func typedVariable(kind *cel.Type, text string) any {
 }
 
 // AskCalendar says for expressions whether a calendar is open now, and whether it is a holiday there.
-func (w *walk) AskCalendar(named any) (open, holiday bool) {
+func (w *Walk) AskCalendar(named any) (open, holiday bool) {
 	asked := named.(*table.Calendar)
-	if w.tracing() {
+	if w.Tracing() {
 		from, row, reason := asked.Explain(w.now)
-		w.decide(Decision{Table: from, Key: row, Reason: reason})
+		w.Decide(Decision{Table: from, Key: row, Reason: reason})
 	}
 	return asked.At(w.now)
 }
@@ -130,7 +130,7 @@ func textOf(value ref.Val) string {
 }
 
 // failed counts an expression that failed, if it did.
-func (w *walk) failed(err error) {
+func (w *Walk) failed(err error) {
 	if err != nil {
 		w.out.Failed++
 	}

@@ -1,6 +1,9 @@
-package logic
+package script
 
-import "ringmaster/logic/charging"
+import (
+	"ringmaster/logic/call"
+	"ringmaster/logic/charging"
+)
 
 // EventKind says what happened to a call.
 type EventKind uint8
@@ -11,10 +14,10 @@ const (
 	EventAnswer                  // the shell answers the Ask of the last outcome: Turn or Answer
 )
 
-// Event is what Step is told.
+// Event is what a call is stepped by.
 type Event struct {
 	Kind    EventKind
-	Results []Result        // EventReport
+	Results []call.Result   // EventReport
 	Turn    uint64          // EventAnswer to AskTurn
 	Answer  charging.Answer // EventAnswer to AskLedger
 }
@@ -35,13 +38,13 @@ type Ask struct {
 	Ledger *charging.Ask // AskLedger: money, a place in a limit, a secret
 }
 
-// Outcome is what Step decided: either an Ask, or instructions that end in a collect or connect (the call waits for
+// Outcome is what was decided: either an Ask, or instructions that end in a collect or connect (the call waits for
 // a report), or in a continue or release (the engine is done with it). The slices are reused by the next Step on the same Outcome.
 type Outcome struct {
-	Instructions []Instruction
+	Instructions []call.Instruction
 	Ask          Ask
 	Trace        *Trace // not nil: Step writes here which rows decided, for explain
 	Failed       int    // expressions of the script that failed in this query: they cost too much, divide by zero
 
-	walk walk // scratch of Step
+	walk Walk // scratch of the query
 }

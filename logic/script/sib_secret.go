@@ -1,4 +1,4 @@
-package logic
+package script
 
 import (
 	"fmt"
@@ -24,7 +24,7 @@ func compileSecret(b *blockCompiler) block {
 	return s
 }
 
-func (s *secretBlock) run(w *walk) string {
+func (s *secretBlock) run(w *Walk) string {
 	call := w.call
 	if !w.answered {
 		call.Tries++
@@ -50,8 +50,8 @@ func (s *secretBlock) run(w *walk) string {
 			exit, reason = "locked", "too many wrong PINs: none is accepted for a while (secret_budget)"
 		}
 	}
-	if w.tracing() {
-		w.decide(Decision{Table: "card", Reason: fmt.Sprintf("try %d: %s", call.Tries, reason)})
+	if w.Tracing() {
+		w.Decide(Decision{Table: "card", Reason: fmt.Sprintf("try %d: %s", call.Tries, reason)})
 	}
 	if _, wired := w.step.follow(exit); !wired && exit == "locked" {
 		return "wrong"
