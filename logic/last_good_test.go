@@ -295,6 +295,29 @@ func TestEditBetweenTwoQueries(t *testing.T) {
 	}
 }
 
+// TestServiceMadeAgainBetweenTwoQueries: a service that was deleted during a call, and made again with a mistake, has no script yet: the call is
+// released, as if the service were gone.
+func TestServiceMadeAgainBetweenTwoQueries(t *testing.T) {
+	rows := demoRows(t)
+	snapshot := compile(t, rows)
+	var call logic.Session
+	if got := start(snapshot, &call, "49301112222", freephone); got != fromBerlin {
+		t.Fatal(got)
+	}
+	services, numbers := rows.Services, rows.ServiceNumbers
+	rows.Services, rows.ServiceNumbers = slices.DeleteFunc(slices.Clone(services), func(s logic.ServiceRow) bool { return s.Service == "acme_freephone" }), nil
+	snapshot, _ = edit(t, rows, snapshot)
+	rows.Services, rows.ServiceNumbers = services, numbers
+	parameter("second_office", "nonsense")(rows)
+	snapshot, problems := edit(t, rows, snapshot)
+	if len(problems) == 0 {
+		t.Fatal("no problem")
+	}
+	if got := step(snapshot, &call, results(t, "connect busy cause=17")); got != "release cause=41" {
+		t.Error(got)
+	}
+}
+
 func setStep(r *logic.Rows, step, sib, parameters string) {
 	for i := range r.Steps {
 		if r.Steps[i].Step == step {

@@ -116,7 +116,7 @@ func (w *Walk) waitingStep() *step {
 		return nil
 	}
 	w.service = w.config.Service(w.call.Service)
-	if w.service == nil {
+	if w.service == nil || w.service.Script == nil {
 		w.lost("service %q was deleted during the call", w.call.Service)
 		return nil
 	}
