@@ -43,6 +43,50 @@ func TestNobodyBooksByHand(t *testing.T) {
 	wellKept(t, dsn)
 }
 
+// TestCallRecordsStay: nobody takes them away but retention, and whoever tries is told of it.
+func TestCallRecordsStay(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	accounts(t, dsn, map[string]string{"anna": "10"})
+	l := newLedger(t, dsn)
+	askLedger(t, l, reserve("call", payBy("anna"), 60, 1))
+	endLedger(t, l, over("call", 30*time.Second))
+	for _, who := range []string{as(t, dsn, "operator"), dsn} {
+		for _, sql := range []string{"DELETE FROM cdr", "DELETE FROM cdr WHERE call_id = 'call'", "TRUNCATE cdr"} {
+			if text := refusal(t, exec(t, who, sql)); !strings.HasPrefix(text, "42501") || !strings.Contains(text, "UPDATE cdr_retention SET keep_days") || !strings.Contains(text, "INSERT INTO adjustment") {
+				t.Errorf("%s: %s", sql, text)
+			}
+		}
+		if text := refusal(t, exec(t, who, "UPDATE cdr SET talk_ms = 1")); !strings.Contains(text, "INSERT INTO adjustment") || strings.Contains(text, "cdr_retention") {
+			t.Errorf("UPDATE: %s", text)
+		}
+	}
+	if n := ask[int](t, dsn, "SELECT count(*) FROM cdr"); n != 1 {
+		t.Errorf("%d call records", n)
+	}
+	wellKept(t, dsn)
+}
+
+// TestAVoucherIsMadeOnce: the same code again is refused, and changes nothing.
+func TestAVoucherIsMadeOnce(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	accounts(t, dsn, map[string]string{"anna": ""})
+	operator := as(t, dsn, "operator")
+	mustExec(t, operator, "SELECT add_voucher('GOLD-0001', 5, 'EUR')")
+	for range 2 {
+		if text := refusal(t, exec(t, operator, "SELECT add_voucher('GOLD-0001', 7, 'EUR')")); !strings.HasPrefix(text, "23505") || !strings.Contains(text, "Draw another code") {
+			t.Error(text)
+		}
+		mustExec(t, operator, "SELECT redeem_voucher('anna', 'GOLD-0001')")
+	}
+	mustExec(t, operator, "SELECT add_voucher('GOLD-0002', 5, 'EUR'); DELETE FROM voucher WHERE account IS NULL AND code_sha256 = sha256('GOLD-0002')")
+	if got := balance(t, dsn, "anna"); got != "5 0" {
+		t.Errorf("balance %s", got)
+	}
+	wellKept(t, dsn)
+}
+
 // TestARedeemedVoucherStays: who deletes it could make it again, and redeem it again.
 func TestARedeemedVoucherStays(t *testing.T) {
 	t.Parallel()
