@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"encoding/binary"
 	"strconv"
 	"time"
 
@@ -10,6 +11,19 @@ import (
 	"ringmaster/rpc/recent"
 	"ringmaster/rpc/wire"
 )
+
+// canonical collects the texts of a query: what makes two bodies the same query, and, as one string, the memory of
+// the session's texts.
+type canonical struct{ buf []byte }
+
+func (c *canonical) text(b []byte) (from, to int) {
+	c.buf = binary.AppendUvarint(c.buf, uint64(len(b)))
+	from = len(c.buf)
+	c.buf = append(c.buf, b...)
+	return from, len(c.buf)
+}
+
+func (c *canonical) integer(n int64) { c.buf = binary.AppendVarint(c.buf, n) }
 
 // keyOf is the key of a query among the recent answers: what it is, who asks, and the name it goes by.
 func (q *query) keyOf(what byte, name []byte) recent.Digest {

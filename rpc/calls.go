@@ -7,99 +7,9 @@ import (
 
 	"ringmaster/logic"
 	"ringmaster/rpc/api"
+	"ringmaster/rpc/contract"
 	"ringmaster/rpc/wire"
 )
-
-func callMethods() []*method {
-	return []*method{
-		{
-			name:    api.MethodCallStart,
-			summary: "Asks what a new call shall do.",
-			help: "The node asks once per call, before anything else. The reply holds instructions to be run in order, as many as can be run " +
-				"before the engine has to know something, and a session token that goes into the next call.report or call.end of this call.\n\n" +
-				"Sent again with the same members, it gets the same answer; with others, fault 100.",
-			signatures: structSignature(),
-			request:    startMembers,
-			reply:      replyMembers,
-			faults:     []int{api.FaultCallIDReused, api.FaultNotYourCall, api.FaultOverBudget, api.FaultOverloaded},
-			serve:      (*Server).callStart,
-			sheddable:  true,
-		},
-		{
-			name:    api.MethodCallReport,
-			summary: "Says what the instructions came to, and asks what follows.",
-			help: "Sent when a collect or a connect has ended and the caller is still there. results has one struct per instruction that was run, in " +
-				"order. The reply is that of call.start; its session replaces the one sent.\n\n" +
-				"Sent again with the same members, it gets the same answer; with others, fault 100.",
-			signatures: structSignature(),
-			request:    reportMembers,
-			reply:      replyMembers,
-			faults:     []int{api.FaultCallIDReused, api.FaultSessionInvalid, api.FaultSessionExpired, api.FaultNotYourCall, api.FaultOverBudget},
-			serve:      (*Server).callReport,
-		},
-		endMethod(),
-	}
-}
-
-// Indexes into startMembers.
-const (
-	startCallID = iota
-	startNode
-	startChannel
-	startCaller
-	startCalled
-	startPresentation
-	startTrunk
-)
-
-var startMembers = []member{
-	startCallID:       {api.CallID, textKind, true, "The call's name: 1–128 printable ASCII characters, unique for ever. Asterisk's UNIQUEID is, with the node's name as systemname. It may not begin with another node's name and a hyphen."},
-	startNode:         {api.Node, textKind, false, "The node's name; when given, it must be the one that has authenticated."},
-	startChannel:      {api.Channel, textKind, false, "The channel's name on the node, for people: PJSIP/softswitch-00000001."},
-	startCaller:       {api.Caller, textKind, false, "Calling number: up to 32 digits, * or #, with or without a leading +. Empty or absent: unknown."},
-	startCalled:       {api.Called, textKind, true, "Called number as dialled, in the same form."},
-	startPresentation: {api.Presentation, textKind, false, "allowed (default), restricted or unavailable: whether the caller's number may be shown."},
-	startTrunk:        {api.Trunk, textKind, false, "Name of the trunk that the call came in on; it chooses the numbering plan."},
-}
-
-// Indexes into reportMembers.
-const (
-	reportSession = iota
-	reportResults
-)
-
-var reportMembers = []member{
-	reportSession: {api.Session, textKind, true, "The token of the last reply."},
-	reportResults: {api.Results, arrayKind, true, "What each instruction came to, in order; see Results."},
-}
-
-// Indexes into resultMembers.
-const (
-	resultOp = iota
-	resultStatus
-	resultDigits
-	resultDialStatus
-	resultTarget
-	resultCause
-	resultTalk
-)
-
-var resultMembers = []member{
-	resultOp:         {api.Op, textKind, true, "The instruction it answers."},
-	resultStatus:     {api.Status, textKind, true, "How it ended: done, digits, timeout, answer, busy, no_answer, unreachable, hangup or failed."},
-	resultDigits:     {api.Digits, textKind, false, "collect: what the caller dialled, without the terminator."},
-	resultDialStatus: {api.DialStatus, textKind, false, "connect: Asterisk's DIALSTATUS as it is, for the CDR."},
-	resultTarget:     {api.Target, intKind, false, "connect: which target was tried last, counted from 0."},
-	resultCause:      {api.Cause, intKind, false, "connect: ITU-T Q.850 cause of the last target."},
-	resultTalk:       {api.TalkSeconds, secondKinds, false, "connect: seconds of conversation, milliseconds kept. An answered one costs what this says; of the call's last one call.end may say it instead."},
-}
-
-var replyMembers = []member{
-	{api.Session, textKind, true, "Opaque token for the next call.report or call.end. It belongs to this node and expires."},
-	{api.Instructions, arrayKind, true, "What the node shall do, in order; see Instructions."},
-	{api.Revision, textKind, true, "The config revision that decided."},
-	{api.Service, textKind, false, "Name of the service; absent when the called number has none."},
-}
 
 // Keys of recent answers begin with the method, so that one never stands for another.
 const (
@@ -107,10 +17,7 @@ const (
 	recentReport = 'r'
 )
 
-func (s *Server) callStart(q *query, p params) *wire.Fault {
-	if fault := q.bind(startMembers, p); fault != nil {
-		return fault
-	}
+func (s *Server) callStart(q *query, _ contract.Parameters) *wire.Fault {
 	var c canonical
 	c.buf = q.scratch[:0]
 	fault := q.bindCall(&c)
@@ -120,7 +27,7 @@ func (s *Server) callStart(q *query, p params) *wire.Fault {
 	}
 	q.session.StartedAt = q.began.UTC().Truncate(time.Millisecond)
 	body := s.recent.Digest(c.buf)
-	key := q.keyOf(recentStart, q.args[startCallID].Bytes())
+	key := q.keyOf(recentStart, q.args[contract.StartCallID].Bytes())
 	q.phase(phaseDecode)
 
 	if done, fault := q.replay(key, body, callIDReused); done {
@@ -145,33 +52,33 @@ const (
 // string: they live as long as the query.
 func (q *query) bindCall(c *canonical) *wire.Fault {
 	a := &q.args
-	if fault := q.checkCallID(a[startCallID]); fault != nil {
+	if fault := q.checkCallID(a[contract.StartCallID]); fault != nil {
 		return fault
 	}
-	if fault := q.checkNode(a[startNode]); fault != nil {
+	if fault := q.checkNode(a[contract.StartNode]); fault != nil {
 		return fault
 	}
-	if fault := checkLine(api.Channel, a[startChannel], maxChannel); fault != nil {
+	if fault := contract.CheckChannel(api.Channel, a[contract.StartChannel]); fault != nil {
 		return fault
 	}
-	if fault := checkNumber(api.Caller, a[startCaller], false); fault != nil {
+	if fault := contract.CheckNumber(api.Caller, a[contract.StartCaller], false); fault != nil {
 		return fault
 	}
-	if fault := checkNumber(api.Called, a[startCalled], true); fault != nil {
+	if fault := contract.CheckNumber(api.Called, a[contract.StartCalled], true); fault != nil {
 		return fault
 	}
-	if fault := checkWord(api.Trunk, a[startTrunk], false); fault != nil {
+	if fault := contract.CheckWord(api.Trunk, a[contract.StartTrunk], false); fault != nil {
 		return fault
 	}
-	shown, fault := presentation(a[startPresentation])
+	shown, fault := presentation(a[contract.StartPresentation])
 	if fault != nil {
 		return fault
 	}
-	id0, id1 := c.text(a[startCallID].Bytes())
-	channel0, channel1 := c.text(a[startChannel].Bytes())
-	caller0, caller1 := c.text(a[startCaller].Bytes())
-	called0, called1 := c.text(a[startCalled].Bytes())
-	trunk0, trunk1 := c.text(a[startTrunk].Bytes())
+	id0, id1 := c.text(a[contract.StartCallID].Bytes())
+	channel0, channel1 := c.text(a[contract.StartChannel].Bytes())
+	caller0, caller1 := c.text(a[contract.StartCaller].Bytes())
+	called0, called1 := c.text(a[contract.StartCalled].Bytes())
+	trunk0, trunk1 := c.text(a[contract.StartTrunk].Bytes())
 	c.integer(int64(shown))
 	all := string(c.buf)
 
@@ -183,14 +90,25 @@ func (q *query) bindCall(c *canonical) *wire.Fault {
 	return nil
 }
 
+func presentation(v wire.Value) (logic.Presentation, *wire.Fault) {
+	b := v.Bytes()
+	if len(b) == 0 {
+		return logic.PresentationAllowed, nil
+	}
+	p, ok := logic.ParsePresentation(string(b))
+	if !ok {
+		return 0, contract.Invalid("member presentation: must be allowed, restricted or unavailable, is %s", contract.Quoted(b))
+	}
+	return p, nil
+}
+
 // checkCallID refuses what is no call id, and one that begins like another node's: Asterisk's UNIQUEID is the node's
 // systemname, a hyphen, and a number.
 func (q *query) checkCallID(v wire.Value) *wire.Fault {
-	b := v.Bytes()
-	if !isWord(b, maxCallID) {
-		return invalid("member call_id: must be 1 to %d printable ASCII characters without spaces, is %s", maxCallID, quoted(b))
+	if fault := contract.CheckCallID(api.CallID, v); fault != nil {
+		return fault
 	}
-	if q.isAnothersCall(b) {
+	if q.isAnothersCall(v.Bytes()) {
 		return &wire.Fault{Code: api.FaultNotYourCall, Message: "member call_id: begins with another node's name"}
 	}
 	return nil
@@ -214,11 +132,8 @@ func (q *query) checkNode(v wire.Value) *wire.Fault {
 	return nil
 }
 
-func (s *Server) callReport(q *query, p params) *wire.Fault {
-	if fault := q.bind(reportMembers, p); fault != nil {
-		return fault
-	}
-	token, results := q.args[reportSession].Bytes(), q.args[reportResults]
+func (s *Server) callReport(q *query, _ contract.Parameters) *wire.Fault {
+	token, results := q.args[contract.ReportSession].Bytes(), q.args[contract.ReportResults]
 	var c canonical
 	c.buf = q.scratch[:0]
 	fault := q.bindResults(results, &c)
@@ -261,8 +176,8 @@ func sessionNotYours() *wire.Fault {
 // bindResults reads the results of instructions into q.results. It uses q.args.
 func (q *query) bindResults(array wire.Value, c *canonical) *wire.Fault {
 	q.results = q.results[:0]
-	if array.Len() > maxResults {
-		return invalid("member results: has %d elements, may have %d", array.Len(), maxResults)
+	if array.Len() > contract.MaxResults {
+		return contract.Invalid("member results: has %d elements, may have %d", array.Len(), contract.MaxResults)
 	}
 	for element := range array.Elements() {
 		result, fault := q.bindResult(element, c)
@@ -276,39 +191,38 @@ func (q *query) bindResults(array wire.Value, c *canonical) *wire.Fault {
 }
 
 func (q *query) bindResult(element wire.Value, c *canonical) (r logic.Result, fault *wire.Fault) {
-	if fault := q.bindStruct(resultMembers, element); fault != nil {
+	if fault := contract.BindResult(element, &q.args); fault != nil {
 		return r, fault
 	}
 	a := &q.args
 	var known bool
-	if r.Op, known = logic.ParseOp(string(a[resultOp].Bytes())); !known {
-		return r, invalid("member op: no such instruction: %s", quoted(a[resultOp].Bytes()))
+	if r.Op, known = logic.ParseOp(string(a[contract.ResultOp].Bytes())); !known {
+		return r, contract.Invalid("member op: no such instruction: %s", contract.Quoted(a[contract.ResultOp].Bytes()))
 	}
-	if r.Status, known = logic.ParseStatus(string(a[resultStatus].Bytes())); !known {
-		return r, invalid("member status: no such status: %s", quoted(a[resultStatus].Bytes()))
+	if r.Status, known = logic.ParseStatus(string(a[contract.ResultStatus].Bytes())); !known {
+		return r, contract.Invalid("member status: no such status: %s", contract.Quoted(a[contract.ResultStatus].Bytes()))
 	}
-	if b := a[resultDigits].Bytes(); !isDigits(b) {
-		// What the caller dialled may be a secret, so it is not repeated.
-		return r, invalid("member digits: must be at most %d of 0–9, A–D, * and #", maxDigits)
-	}
-	if b := a[resultDialStatus].Bytes(); len(b) > 0 && !isWord(b, maxDialStatus) {
-		return r, invalid("member dial_status: must be a DIALSTATUS, is %s", quoted(b))
-	}
-	if fault := checkInt(api.Target, a[resultTarget], logic.MaxTargets-1); fault != nil {
+	if fault := contract.CheckDigits(api.Digits, a[contract.ResultDigits]); fault != nil {
 		return r, fault
 	}
-	if fault := checkInt(api.Cause, a[resultCause], maxCause); fault != nil {
+	if fault := contract.CheckDialStatus(api.DialStatus, a[contract.ResultDialStatus]); fault != nil {
 		return r, fault
 	}
-	if r.Talk, fault = duration(api.TalkSeconds, a[resultTalk]); fault != nil {
+	if fault := contract.CheckInt(api.Target, a[contract.ResultTarget], logic.MaxTargets-1); fault != nil {
 		return r, fault
 	}
-	r.Digits, r.DialStatus = a[resultDigits].Text(), a[resultDialStatus].Text()
-	r.Target, r.Cause = int(a[resultTarget].Int()), int(a[resultCause].Int())
+	if fault := contract.CheckInt(api.Cause, a[contract.ResultCause], contract.MaxCause); fault != nil {
+		return r, fault
+	}
+	if r.Talk, fault = contract.Duration(api.TalkSeconds, a[contract.ResultTalk]); fault != nil {
+		return r, fault
+	}
+	r.Digits, r.DialStatus = a[contract.ResultDigits].Text(), a[contract.ResultDialStatus].Text()
+	r.Target, r.Cause = int(a[contract.ResultTarget].Int()), int(a[contract.ResultCause].Int())
 	c.integer(int64(r.Op))
 	c.integer(int64(r.Status))
-	c.text(a[resultDigits].Bytes())
-	c.text(a[resultDialStatus].Bytes())
+	c.text(a[contract.ResultDigits].Bytes())
+	c.text(a[contract.ResultDialStatus].Bytes())
 	c.integer(int64(r.Target))
 	c.integer(int64(r.Cause))
 	c.integer(int64(r.Talk))

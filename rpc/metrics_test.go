@@ -14,6 +14,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"ringmaster/logic"
+	"ringmaster/rpc/contract"
 	"ringmaster/rpc/endpoint"
 	"ringmaster/rpc/wire"
 )
@@ -120,7 +121,7 @@ func TestLabelsAreFixed(t *testing.T) {
 		"method":  {otherMethod, labelDialplanTranslate}, "status": nil,
 	}
 	for _, m := range registry(true) {
-		allowed["method"] = append(allowed["method"], m.name)
+		allowed["method"] = append(allowed["method"], m.Name)
 	}
 	for _, status := range httpRefusals {
 		allowed["status"] = append(allowed["status"], strconv.Itoa(status))
@@ -221,7 +222,7 @@ func TestMetricsCount(t *testing.T) {
 func TestPanic(t *testing.T) {
 	t.Parallel()
 	e := startEngine(t, nil)
-	e.byName["system.listMethods"].serve = func(*Server, *query, params) *wire.Fault { panic("a bug in the test") }
+	e.byName["system.listMethods"].serve = func(*Server, *query, contract.Parameters) *wire.Fault { panic("a bug in the test") }
 	for range 3 {
 		_, err := e.call("system.listMethods")
 		wantFault(t, err, -32603)

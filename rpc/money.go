@@ -61,16 +61,6 @@ func (a *allowances) grant(r *charging.Reserve, now time.Time) charging.Answer {
 	return charging.GrantBlind(r, a.spent)
 }
 
-var chargeMembers = []member{
-	{api.Charge, intKind, true, "Which of the call's charges it belongs to, counted from 1."},
-	{api.Account, textKind, true, "Who paid, or with share was credited; empty when nobody could be charged."},
-	{api.Amount, textKind, true, "Decimal: 0.12."},
-	{api.Currency, textKind, true, "ISO 4217 code."},
-	{api.Tariff, textKind, true, "The tariff."},
-	{api.Seconds, intKind, true, "Seconds that were charged."},
-	{api.Share, booleanKind, false, "True when the account was credited with a part of what others paid."},
-}
-
 func writeCharges(w *wire.Writer, charges []charging.Booked) {
 	w.BeginArray()
 	for i := range charges {

@@ -12,6 +12,7 @@ import (
 
 	"ringmaster/logic/charging"
 	"ringmaster/rpc/api"
+	"ringmaster/rpc/contract"
 )
 
 func TestNodes(t *testing.T) {
@@ -87,7 +88,7 @@ func TestNodes(t *testing.T) {
 		"talked before":           {members{"talking": []any{members{"call_id": "a-1", "talk_seconds": -1}}}, api.FaultInvalidParameters},
 		"talked in words":         {members{"talking": []any{members{"call_id": "a-1", "talk_seconds": "5"}}}, api.FaultInvalidParameters},
 		"final in words":          {members{"talking": []any{members{"call_id": "a-1", "final": "yes"}}}, api.FaultInvalidParameters},
-		"too many calls":          {members{"calls": slices.Repeat([]any{"a"}, maxLiveCalls+1)}, api.FaultInvalidParameters},
+		"too many calls":          {members{"calls": slices.Repeat([]any{"a"}, contract.MaxLiveCalls+1)}, api.FaultInvalidParameters},
 	} {
 		for _, method := range []string{"node.register", "node.heartbeat"} {
 			_, err := e.call(method, report.with(c.changes))

@@ -8,71 +8,29 @@ import (
 
 	"ringmaster/logic"
 	"ringmaster/rpc/api"
+	"ringmaster/rpc/contract"
 	"ringmaster/rpc/wire"
 )
 
 // labelDialplanTranslate is the metrics' name for the form that answers number.translate.
 const labelDialplanTranslate = "dialplan.translate"
 
-func numberMethods() []*method {
-	return []*method{{
-		name:    api.MethodNumberTranslate,
-		summary: "Says where a call to a number would go, in one shot.",
-		help: "The same rows decide as in call.start, but there is no session: nothing is reserved and no CDR is expected. action says what to do: connect " +
-			"to targets, release with cause, continue in the dialplan, or dialogue when the service wants to talk to the caller, which only " +
-			"call.start can serve. Dialplans without an agent get the same from POST /dialplan/translate.",
-		signatures: structSignature(),
-		request:    translateMembers,
-		reply: []member{
-			{api.Action, textKind, true, "connect, release, continue or dialogue."},
-			{api.Trunk, textKind, false, "connect: trunk of the first target."},
-			{api.Number, textKind, false, "connect: number of the first target."},
-			{api.Targets, arrayKind, false, "connect: all targets in order, structs {trunk, number, timeout}."},
-			{api.CallerID, textKind, false, "connect: the number to show; absent: leave it as it is."},
-			{api.Cause, intKind, false, "release: ITU-T Q.850 cause."},
-			{api.Service, textKind, false, "Name of the service; absent when the called number has none."},
-			{api.Revision, textKind, true, "The config revision that decided."},
-		},
-		faults:    []int{api.FaultOverBudget, api.FaultOverloaded},
-		serve:     (*Server).numberTranslate,
-		sheddable: true,
-	}}
-}
-
-// Indexes into translateMembers.
-const (
-	translateCaller = iota
-	translateCalled
-	translateTrunk
-	translateAt
-)
-
-var translateMembers = []member{
-	translateCaller: {api.Caller, textKind, false, "Calling number, as in call.start."},
-	translateCalled: {api.Called, textKind, true, "Called number, as in call.start."},
-	translateTrunk:  {api.Trunk, textKind, false, "Name of the trunk that the call came in on."},
-	translateAt:     {api.At, timeKinds, false, "Decide for this instant; absent: now."},
-}
-
-func (s *Server) numberTranslate(q *query, p params) *wire.Fault {
-	if fault := q.bind(translateMembers, p); fault != nil {
-		return fault
-	}
+func (s *Server) numberTranslate(q *query, _ contract.Parameters) *wire.Fault {
 	a := &q.args
-	at, fault := instant(api.At, a[translateAt])
+	at, fault := contract.Instant(api.At, a[contract.TranslateAt])
 	if fault != nil {
 		return fault
 	}
-	if fault := checkNumber(api.Caller, a[translateCaller], false); fault != nil {
+	if fault := contract.CheckNumber(api.Caller, a[contract.TranslateCaller], false); fault != nil {
 		return fault
 	}
-	if fault := checkNumber(api.Called, a[translateCalled], true); fault != nil {
+	if fault := contract.CheckNumber(api.Called, a[contract.TranslateCalled], true); fault != nil {
 		return fault
 	}
-	if fault := checkWord(api.Trunk, a[translateTrunk], false); fault != nil {
+	if fault := contract.CheckWord(api.Trunk, a[contract.TranslateTrunk], false); fault != nil {
 		return fault
 	}
-	q.translationOf(a[translateCaller].Text(), a[translateCalled].Text(), a[translateTrunk].Text())
+	q.translationOf(a[contract.TranslateCaller].Text(), a[contract.TranslateCalled].Text(), a[contract.TranslateTrunk].Text())
 	q.phase(phaseDecode)
 
 	t, fault := q.translate(at)
@@ -175,22 +133,22 @@ func (s *Server) serveDialplanTranslate(q *query, w http.ResponseWriter, r *http
 func (q *query) translateForm() *wire.Fault {
 	form, err := url.ParseQuery(string(q.body))
 	if err != nil {
-		return invalid("the body is not a form: %v", err)
+		return contract.Invalid("the body is not a form: %v", err)
 	}
 	for name, values := range form {
 		if len(values) > 1 {
-			return invalid("field %s: comes %d times", quoted([]byte(name)), len(values))
+			return contract.Invalid("field %s: comes %d times", contract.Quoted([]byte(name)), len(values))
 		}
 	}
 	caller, called, trunk := form.Get(api.Caller), form.Get(api.Called), form.Get(api.Trunk)
 	switch {
-	case !isNumber([]byte(called)):
-		return invalid("field called: must be 1 to %d digits, * or #, is %s", logic.MaxNumberLength, quoted([]byte(called)))
-	case caller != "" && !isNumber([]byte(caller)):
+	case !contract.IsNumber([]byte(called)):
+		return contract.Invalid("field called: must be 1 to %d digits, * or #, is %s", contract.MaxNumber, contract.Quoted([]byte(called)))
+	case caller != "" && !contract.IsNumber([]byte(caller)):
 		caller = "" // a dialplan passes on what it got: anonymous, a name
 	}
-	if trunk != "" && !isWord([]byte(trunk), maxName) {
-		return invalid("field trunk: must be a trunk's name, is %s", quoted([]byte(trunk)))
+	if trunk != "" && !contract.IsWord([]byte(trunk)) {
+		return contract.Invalid("field trunk: must be a trunk's name, is %s", contract.Quoted([]byte(trunk)))
 	}
 	q.translationOf(caller, called, trunk)
 	q.phase(phaseDecode)

@@ -12,6 +12,7 @@ import (
 
 	"ringmaster/logic"
 	"ringmaster/rpc/api"
+	"ringmaster/rpc/contract"
 	"ringmaster/rpc/wire"
 )
 
@@ -35,8 +36,8 @@ type query struct {
 	body     []byte
 	document wire.Document
 	writer   wire.Writer
-	args     [maxMembers]wire.Value
-	scratch  []byte // canonical members, then keys
+	args     contract.Values // the members of the struct that was bound last
+	scratch  []byte          // canonical members, then keys
 	session  logic.Session
 	outcome  logic.Outcome
 	results  []logic.Result
@@ -198,9 +199,9 @@ func (s *Server) answerDocument(q *query) *wire.Fault {
 	if m == nil {
 		return noSuchMethod(q.document.Method())
 	}
-	q.meter = s.metrics.methods[m.name]
+	q.meter = s.metrics.methods[m.Name]
 	q.writer.BeginResponse()
-	fault := s.call(q, m, params{document: &q.document})
+	fault := s.call(q, m, contract.Parameters{Document: &q.document})
 	q.writer.EndResponse()
 	return fault
 }
@@ -209,9 +210,9 @@ func noSuchMethod(name []byte) *wire.Fault {
 	return &wire.Fault{Code: api.FaultNoSuchMethod, Message: "no such method: " + strconv.Quote(string(name)) + "; system.listMethods has them"}
 }
 
-// call runs one method under the caps. Ends of calls have a cap of their own, so that new calls are shed before
+// call binds the parameters of one method and serves it, under the caps. Ends of calls have a cap of their own, so that new calls are shed before
 // them and a slow ledger holds up nothing else.
-func (s *Server) call(q *query, m *method, p params) *wire.Fault {
+func (s *Server) call(q *query, m *method, p contract.Parameters) *wire.Fault {
 	if m.durable && !q.ending {
 		if s.ends.Add(1) > s.maxEnds {
 			s.ends.Add(-1)
@@ -222,6 +223,11 @@ func (s *Server) call(q *query, m *method, p params) *wire.Fault {
 	}
 	if m.sheddable && s.queries.Load() > s.maxQueries*3/4 {
 		return &wire.Fault{Code: api.FaultOverloaded, Message: "too many queries at once; try another engine"}
+	}
+	if m.Request != nil {
+		if fault := m.Bind(p, &q.args); fault != nil {
+			return fault
+		}
 	}
 	return m.serve(s, q, p)
 }

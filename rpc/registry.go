@@ -1,157 +1,68 @@
 package rpc
 
 import (
-	"fmt"
-	"slices"
-	"strconv"
+	"io"
 
 	"ringmaster/rpc/api"
+	"ringmaster/rpc/contract"
 	"ringmaster/rpc/wire"
 )
 
-// method is one line of the registry: everything there is to know about a method of the contract.
+// method is a method of the contract and how it is served.
 type method struct {
-	name       string
-	summary    string     // one sentence, for the contents of a page
-	help       string     // paragraphs, for system.methodHelp and docs/API.md
-	signatures [][]string // [return, parameters…], in XML-RPC's words for types
-	request    []member   // members of the one struct it takes; nil when it takes something else
-	reply      []member   // members of the struct it returns; nil when it returns something else
-	faults     []int      // fault codes of its own, besides those that every method has
+	*contract.Method
 
-	// serve binds the parameters, decides, and writes the result as one value to q.writer. It marks the end of
-	// its phases but the last. On a fault, what it has written is thrown away.
-	serve func(s *Server, q *query, p params) *wire.Fault
+	// serve decides, and writes the result as one value to q.writer. The members of the one struct that most methods
+	// take are in q.args, of the right types; the others check the parameters themselves. It marks the end of its
+	// phases but the last. On a fault, what it has written is thrown away.
+	serve func(s *Server, q *query, p contract.Parameters) *wire.Fault
 	// durable methods wait for the ledger, beyond the budget, and are capped apart from the others.
 	durable bool
 	// sheddable methods are the first to be refused when there are too many queries.
 	sheddable bool
 }
 
-// member is a member of a struct in a request or a reply.
-type member struct {
-	name     string
-	kinds    kinds
-	required bool // request: it must be there; reply: it always is
-	doc      string
+// served says by name how each method of the contract is served.
+var served = map[string]method{
+	api.MethodCallStart:       {serve: (*Server).callStart, sheddable: true},
+	api.MethodCallReport:      {serve: (*Server).callReport},
+	api.MethodCallEnd:         {serve: (*Server).callEnd, durable: true},
+	api.MethodNumberTranslate: {serve: (*Server).numberTranslate, sheddable: true},
+	api.MethodAccountBalance:  {serve: (*Server).accountBalance},
+	api.MethodAccountRecharge: {serve: (*Server).accountRecharge, durable: true},
+	api.MethodNodeRegister:    {serve: (*Server).nodeRegister, durable: true},
+	api.MethodNodeHeartbeat:   {serve: (*Server).nodeHeartbeat, durable: true},
+
+	api.MethodListMethods:     {serve: (*Server).listMethods},
+	api.MethodMethodSignature: {serve: (*Server).methodSignature},
+	api.MethodMethodHelp:      {serve: (*Server).methodHelp},
+	api.MethodGetCapabilities: {serve: (*Server).getCapabilities},
+	api.MethodMulticall:       {serve: (*Server).multicall},
+
+	"validator1.arrayOfStructsTest":     {serve: (*Server).arrayOfStructsTest},
+	"validator1.countTheEntities":       {serve: (*Server).countTheEntities},
+	"validator1.easyStructTest":         {serve: (*Server).easyStructTest},
+	"validator1.echoStructTest":         {serve: (*Server).echoStructTest},
+	"validator1.manyTypesTest":          {serve: (*Server).manyTypesTest},
+	"validator1.moderateSizeArrayCheck": {serve: (*Server).moderateSizeArrayCheck},
+	"validator1.nestedStructTest":       {serve: (*Server).nestedStructTest},
+	"validator1.simpleStructReturnTest": {serve: (*Server).simpleStructReturnTest},
 }
 
-// maxMembers is how many members a request struct has in the registry.
-const maxMembers = 16
-
-// kinds is a set of XML-RPC types.
-type kinds uint16
-
-func (set kinds) has(k wire.Kind) bool { return set&(1<<k) != 0 }
-
-// String gives the types' words: "dateTime.iso8601 or string".
-func (set kinds) String() string {
-	var words string
-	for k := wire.Int; k <= wire.Nil; k++ {
-		if set.has(k) {
-			if words != "" {
-				words += " or "
-			}
-			words += k.String()
-		}
-	}
-	return words
-}
-
-// registry lists the methods of the contract in the order of a reader.
+// registry lists the methods in the contract's order.
 func registry(validator bool) []*method {
-	methods := slices.Concat(callMethods(), numberMethods(), accountMethods(), nodeMethods(), systemMethods())
-	if validator {
-		methods = append(methods, validatorMethods()...)
+	var methods []*method
+	for _, described := range contract.Methods(validator) {
+		m := served[described.Name]
+		m.Method = described
+		methods = append(methods, &m)
 	}
 	return methods
 }
 
-// structSignature is that of every method of the contract but system's.
-func structSignature() [][]string { return [][]string{{"struct", "struct"}} }
-
-// params are the parameters of a call: of a document, or of an element of a multicall.
-type params struct {
-	document *wire.Document
-	array    wire.Value // when document is nil
-}
-
-func (p params) len() int {
-	if p.document != nil {
-		return p.document.NumParams()
-	}
-	return p.array.Len()
-}
-
-func (p params) at(i int) wire.Value {
-	if p.document != nil {
-		return p.document.Param(i)
-	}
-	return p.array.Index(i)
-}
-
-func invalid(format string, args ...any) *wire.Fault {
-	return &wire.Fault{Code: api.FaultInvalidParameters, Message: fmt.Sprintf(format, args...)}
-}
-
-// takes checks that the parameters have exactly these types.
-func (p params) takes(want ...wire.Kind) *wire.Fault {
-	if p.len() != len(want) {
-		return invalid("wrong number of parameters: %d; the method takes %d", p.len(), len(want))
-	}
-	for i, k := range want {
-		if got := p.at(i).Kind(); got != k {
-			return invalid("parameter %d: is %s, must be %s", i+1, got, k)
-		}
-	}
-	return nil
-}
-
-// bind checks the one struct that a method takes against its members, and puts each into q.args at the member's
-// index: the zero Value when it is absent. Members that the registry does not know are ignored: an agent may
-// be newer than its engine.
-func (q *query) bind(members []member, p params) *wire.Fault {
-	if p.len() != 1 {
-		return invalid("wrong number of parameters: %d; the method takes one struct", p.len())
-	}
-	return q.bindStruct(members, p.at(0))
-}
-
-// bindStruct is bind for a struct anywhere.
-func (q *query) bindStruct(members []member, value wire.Value) *wire.Fault {
-	if value.Kind() != wire.Struct {
-		return invalid("is %s, must be struct", value.Kind())
-	}
-	clear(q.args[:len(members)])
-	next := 0 // clients send members in the documented order, or alphabetically: where the last one was found is a good start
-	for name, v := range value.Members() {
-		for range members {
-			i := next
-			if next++; next == len(members) {
-				next = 0
-			}
-			if string(name) == members[i].name {
-				if !members[i].kinds.has(v.Kind()) {
-					return invalid("member %s: is %s, must be %s", members[i].name, v.Kind(), members[i].kinds)
-				}
-				q.args[i] = v
-				break
-			}
-		}
-	}
-	for i := range members {
-		if members[i].required && q.args[i].Kind() == wire.Invalid {
-			return invalid("member %s: is missing", members[i].name)
-		}
-	}
-	return nil
-}
-
-// quoted shows a caller what it sent, cut to what fits a line.
-func quoted(b []byte) string {
-	const most = 48
-	if len(b) > most {
-		return strconv.QuoteToASCII(string(b[:most])) + "…"
-	}
-	return strconv.QuoteToASCII(string(b))
+// WriteReference writes docs/API.md, with the defaults of a Server. It fails when w does.
+func WriteReference(w io.Writer) error {
+	return contract.WriteReference(w, contract.Defaults{
+		Budget: DefaultBudget, EndTimeout: DefaultEndTimeout, SessionLifetime: DefaultSessionLifetime, RecentAnswers: DefaultRecentAnswers,
+	})
 }

@@ -137,8 +137,8 @@ func New(c Config) (*Server, error) {
 	s.methods = registry(c.Validator)
 	labels := []string{otherMethod, labelDialplanTranslate}
 	for _, m := range s.methods {
-		s.byName[m.name] = m
-		labels = append(labels, m.name)
+		s.byName[m.Name] = m
+		labels = append(labels, m.Name)
 	}
 	var err error
 	s.metrics, err = newMetrics(c.Registry, labels,

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ringmaster/rpc/api"
+	"ringmaster/rpc/contract"
 	"ringmaster/rpc/wire"
 )
 
@@ -57,7 +58,7 @@ func TestReportRefusals(t *testing.T) {
 	e := startEngine(t, nil)
 	session := e.must("call.start", startOf("k-1", "08003"))["session"]
 	good := members{"op": "collect", "status": "digits", "digits": "1234"}
-	many := make([]any, maxResults+1)
+	many := make([]any, contract.MaxResults+1)
 	for i := range many {
 		many[i] = good
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ringmaster/rpc/api"
+	"ringmaster/rpc/contract"
 )
 
 func TestIntrospection(t *testing.T) {
@@ -123,13 +124,13 @@ func TestMulticall(t *testing.T) {
 	if empty, err := e.call("system.multicall", []any{}); err != nil || len(empty.([]any)) != 0 {
 		t.Errorf("an empty multicall: %v, %v", empty, err)
 	}
-	many := make([]any, MaxMulticall+1)
+	many := make([]any, contract.MaxMulticall+1)
 	for i := range many {
 		many[i] = element("validator1.easyStructTest", sum)
 	}
 	_, err = e.call("system.multicall", many)
 	wantFault(t, err, api.FaultMulticall)
-	if full, err := e.call("system.multicall", many[1:]); err != nil || len(full.([]any)) != MaxMulticall {
+	if full, err := e.call("system.multicall", many[1:]); err != nil || len(full.([]any)) != contract.MaxMulticall {
 		t.Errorf("a full multicall: %v", err)
 	}
 	_, err = e.call("system.multicall", "x")

@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ringmaster/rpc"
+	"ringmaster/rpc/contract"
 	"ringmaster/store"
 	"ringmaster/store/storetest"
 )
@@ -121,8 +122,8 @@ func TestEditsNeverHurtACall(t *testing.T) {
 	}
 	stop()
 	sweeping.Wait()
-	for from := 1; from <= len(golden); from += rpc.MaxMulticall {
-		if err := engine.differ(golden, sequence(from, min(rpc.MaxMulticall, len(golden)+1-from)), engine.feed.Revision()); err != nil {
+	for from := 1; from <= len(golden); from += contract.MaxMulticall {
+		if err := engine.differ(golden, sequence(from, min(contract.MaxMulticall, len(golden)+1-from)), engine.feed.Revision()); err != nil {
 			t.Fatal("at the end:", err)
 		}
 	}
@@ -273,8 +274,8 @@ func withoutRevision(reply []byte) (rest string, revision int64, err error) {
 func (e *serving) golden(t *testing.T) []string {
 	t.Helper()
 	all := make([]string, 0, goldenNumbers)
-	for from := 1; from <= goldenNumbers; from += rpc.MaxMulticall {
-		numbers := sequence(from, min(rpc.MaxMulticall, goldenNumbers+1-from))
+	for from := 1; from <= goldenNumbers; from += contract.MaxMulticall {
+		numbers := sequence(from, min(contract.MaxMulticall, goldenNumbers+1-from))
 		answers, _, err := e.ask(numbers)
 		if err != nil {
 			t.Fatal(err)
@@ -330,7 +331,7 @@ func (e *serving) sweep(ctx context.Context, t *testing.T, golden []string, begi
 			if failed {
 				break // once is enough
 			}
-			n := min(rpc.MaxMulticall, len(golden)+1-from)
+			n := min(contract.MaxMulticall, len(golden)+1-from)
 			if err := e.differ(golden, sequence(from, n), e.feed.Revision()); err != nil {
 				t.Error("while edits go on:", err)
 				failed = true
@@ -346,7 +347,7 @@ func (e *serving) sweep(ctx context.Context, t *testing.T, golden []string, begi
 // sample compares some golden answers on the revision that is live, and places one call.
 func (e *serving) sample(t *testing.T, what string, golden []string, r *rand.Rand) {
 	t.Helper()
-	numbers := make([]int, rpc.MaxMulticall)
+	numbers := make([]int, contract.MaxMulticall)
 	for n := range numbers {
 		numbers[n] = 1 + r.IntN(len(golden))
 	}
