@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { storetest.Main(m) }
 // patience bounds what a test waits for; nothing is measured by it.
 const patience = 30 * time.Second
 
-func open(t *testing.T, dsn string) *store.Store {
+func open(t testing.TB, dsn string) *store.Store {
 	t.Helper()
 	s, err := store.Open(t.Context(), store.Config{DSN: dsn, Engine: "test"})
 	if err != nil {
