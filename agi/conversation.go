@@ -134,7 +134,7 @@ func talkingMembers(list []talk, now time.Time) []map[string]any {
 		if lasted == 0 {
 			lasted = max(now.Sub(t.Since), time.Millisecond) // 0 would say that the duration is not known
 		}
-		out[i] = map[string]any{api.CallID: t.callID, api.AnsweredAt: stamp(t.Since), api.TalkSeconds: talkSeconds(lasted), api.Final: !t.movable || t.Lasted > 0}
+		out[i] = map[string]any{api.CallID: t.callID, api.AnsweredAt: stamp(t.Since), api.TalkSeconds: talkSeconds(lasted), api.Final: !t.movable || t.Lasted > 0, api.Over: t.Lasted > 0}
 	}
 	return out
 }

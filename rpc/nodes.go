@@ -93,7 +93,7 @@ func bindTalking(talking wire.Value, calls []charging.LiveCall) *wire.Fault {
 		at := -1
 		var since time.Time
 		var talk time.Duration
-		var final bool
+		var final, over bool
 		for name, value := range v.Members() {
 			var fault *wire.Fault
 			switch string(name) {
@@ -110,6 +110,11 @@ func bindTalking(talking wire.Value, calls []charging.LiveCall) *wire.Fault {
 					return contract.Invalid("member talking[%d]: final is %s, must be boolean", n, value.Kind())
 				}
 				final = value.Bool()
+			case api.Over:
+				if value.Kind() != wire.Boolean {
+					return contract.Invalid("member talking[%d]: over is %s, must be boolean", n, value.Kind())
+				}
+				over = value.Bool()
 			case api.TalkSeconds:
 				if kind := value.Kind(); kind != wire.Int && kind != wire.Double {
 					return contract.Invalid("member talking[%d]: talk_seconds is %s, must be double or int", n, kind)
@@ -120,7 +125,7 @@ func bindTalking(talking wire.Value, calls []charging.LiveCall) *wire.Fault {
 			}
 		}
 		if at >= 0 {
-			calls[at].AnsweredAt, calls[at].Talk, calls[at].Final = since, talk, final
+			calls[at].AnsweredAt, calls[at].Talk, calls[at].Final, calls[at].Over = since, talk, final, over
 		}
 		n++
 	}

@@ -7,6 +7,7 @@ type LiveCall struct {
 	CallID     string
 	AnsweredAt time.Time     // when the conversation under way began, by the node's clock; zero: there is none
 	Talk       time.Duration // how long it has lasted, which no clock that is set wrong can change; 0: only AnsweredAt is known
+	Over       bool          // it is over, and Talk is how long it was: nothing has followed yet
 	Final      bool          // the node will not let it go on for longer than is granted by now
 }
 

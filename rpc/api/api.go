@@ -57,7 +57,8 @@ const (
 	Capacity     = "capacity" // int, channels the node may carry
 	Channels     = "channels" // int, channels in use now
 	Calls        = "calls"    // array of strings, the call ids that are live on the node
-	Talking      = "talking"  // array of structs {call_id, answered_at, talk_seconds, final}, those of them in which people talk
+	Talking      = "talking"  // array of structs {call_id, answered_at, talk_seconds, final, over}, those of them in which people talk, or talked last
+	Over         = "over"     // boolean, the conversation is over, and nothing has followed it yet
 )
 
 // Members of one result in Results.
