@@ -11,6 +11,7 @@ import (
 
 	"ringmaster/logic/charging"
 	"ringmaster/logic/tariff"
+	"ringmaster/store/ledger/heartbeat"
 )
 
 // What a conversation under way is extended by, and when: a node asks every 5 seconds, so there is time for many tries.
@@ -20,13 +21,13 @@ const (
 )
 
 // runningOutSQL finds the talking calls of a node whose payment will be used up soon and can be extended, and those for which it was: $1 node, $2 call ids, $3 answered at, $4 seconds before the end, $5 milliseconds talked.
-const runningOutSQL = `SELECT r.call_id, r.charge, r.seconds, r.final, NOT r.final AND t.answered_at + make_interval(secs => r.seconds - $4::bigint) < clock_timestamp() AS soon
-	FROM reservation r JOIN (SELECT call_id, talk_ms, CASE WHEN talk_ms > 0 THEN clock_timestamp() - talk_ms * interval '1 millisecond' ELSE answered_at END AS answered_at
-		FROM unnest($2::text[], $3::timestamptz[], $5::bigint[]) AS u (call_id, answered_at, talk_ms)) AS t USING (call_id)
-	WHERE r.node = $1 AND r.state = 'pending' AND r.payer = 1 AND r.talk_ms IS NULL
+const runningOutSQL = `SELECT t.call_id, r.charge, r.seconds, r.final, NOT r.final AND t.answered_at + make_interval(secs => r.seconds - $4::bigint) < clock_timestamp() AS soon
+	FROM (SELECT call_id, talk_ms, CASE WHEN talk_ms > 0 THEN clock_timestamp() - talk_ms * interval '1 millisecond' ELSE answered_at END AS answered_at
+		FROM unnest($2::text[], $3::timestamptz[], $5::bigint[]) AS u (call_id, answered_at, talk_ms)) AS t,
+		LATERAL (SELECT n.* FROM reservation n WHERE n.call_id = t.call_id AND n.node = $1 AND n.payer = 1 ORDER BY n.charge DESC LIMIT 1) AS r -- call by call: a join of a thousand would compare each with each
+	WHERE r.state = 'pending' AND r.talk_ms IS NULL
 		AND (r.extended OR NOT r.final AND t.answered_at + make_interval(secs => r.seconds - $4::bigint) < clock_timestamp())
-		AND (r.charge = 1 OR t.talk_ms = 0 OR t.answered_at >= r.created_at) -- or it is the conversation before, for which another charge pays
-		AND r.charge = (SELECT max(o.charge) FROM reservation o WHERE o.call_id = r.call_id AND o.node = r.node)`
+		AND (r.charge = 1 OR t.talk_ms = 0 OR t.answered_at >= r.created_at)` // or it is the conversation before, for which another charge pays
 
 // extendTime is how long that may take. It is more than a heartbeat's caller waits, who is then told with the next one.
 const extendTime = 2 * time.Second
@@ -38,7 +39,7 @@ type extended struct {
 }
 
 // extendSoon is extend on its own time, for a node at most once at a time: money that is hard to come by must not end a call that has some. nil: another one is under way.
-func (l *Ledger) extendSoon(node string, calls []talking) <-chan extended {
+func (l *Ledger) extendSoon(node string, calls []heartbeat.Live) <-chan extended {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.extending[node] || l.life.Err() != nil {
@@ -59,7 +60,7 @@ func (l *Ledger) extendSoon(node string, calls []talking) <-chan extended {
 }
 
 // extend holds more money for conversations that go on, and says for how long they may.
-func (l *Ledger) extend(ctx context.Context, node string, calls []talking) (extensions []charging.Extension, err error) {
+func (l *Ledger) extend(ctx context.Context, node string, calls []heartbeat.Live) (extensions []charging.Extension, err error) {
 	var ids []string
 	var since []*string
 	var talked []int64

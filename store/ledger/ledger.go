@@ -12,6 +12,7 @@ import (
 
 	"ringmaster/logic/call"
 	"ringmaster/logic/charging"
+	"ringmaster/store/ledger/heartbeat"
 )
 
 // Config is what a Ledger is made of.
@@ -32,7 +33,7 @@ type Ledger struct {
 
 	ends    *batcher[*ended]
 	locked  stuckAccounts // of the writer of ends
-	nodes   *batcher[nodeReport]
+	nodes   *batcher[heartbeat.Report]
 	asks    *asker
 	secrets *asker
 	life    context.Context // of the writers
@@ -53,7 +54,7 @@ func New(c Config) *Ledger {
 		l.now = time.Now
 	}
 	l.ends = newBatcher(queueCDR, l, l.writeEnds)
-	l.nodes = newBatcher(queueNode, l, l.writeNodes)
+	l.nodes = newBatcher(queueNode, l, func(ctx context.Context, batch []heartbeat.Report) error { return heartbeat.Write(ctx, l.pool, batch) })
 	l.asks, l.secrets = newAsker(l, queueAsk, MaxBatch), newAsker(l, queueSecret, maxSecrets)
 	ctx, stop := context.WithCancel(context.Background())
 	l.life, l.stop = ctx, stop

@@ -62,8 +62,9 @@ type lostCall struct {
 	reason string
 }
 
-// talkingSQL is since when people talk in a call that is lost. What a heartbeat told before the newest charge was made was the conversation before it, which that charge does not pay for.
-const talkingSQL = `CASE WHEN (l.answered_at >= (SELECT max(r.created_at) FROM reservation r WHERE r.call_id = l.call_id AND r.node = l.node AND r.charge > 1)) IS NOT FALSE THEN l.answered_at END`
+// talkingSQL is since when people talk in a call that is lost, and for how long they did if that is over. A conversation that began before the newest charge was made is the one before it, which that charge does not pay for. Of the first
+// charge it is taken so only when it is over: by the clock of a node it may have begun at any time.
+const talkingSQL = `CASE WHEN (l.answered_at >= (SELECT max(r.created_at) FROM reservation r WHERE r.call_id = l.call_id AND r.node = l.node AND (r.charge > 1 OR l.talk_ms IS NOT NULL))) IS NOT FALSE THEN l.answered_at END, l.talk_ms`
 
 // lostSQL finds calls that are not heard of: of nodes that are lost, of nodes that have started anew since, and those that their node, which lives, has not named for long. A call's last sign of life is the heartbeat
 // that named it, or that it asked for something, and not the last heartbeat of its node: that may have died, started again without the call, and be lost now; or it lives, and its heartbeats do not come.
@@ -174,8 +175,9 @@ func scanLost(row pgx.CollectableRow) (lost lostCall, err error) {
 	c := &lost.CDR
 	var presentation string
 	var answered *time.Time
+	var talked *int64
 	var last time.Time
-	if err := row.Scan(&c.CallID, &c.Node, &c.Channel, &c.Trunk, &c.Caller, &c.Called, &c.Dialled, &presentation, &c.Service, &c.Subscriber, &c.Script, &c.Revision, &c.StartedAt, &answered, &last,
+	if err := row.Scan(&c.CallID, &c.Node, &c.Channel, &c.Trunk, &c.Caller, &c.Called, &c.Dialled, &presentation, &c.Service, &c.Subscriber, &c.Script, &c.Revision, &c.StartedAt, &answered, &talked, &last,
 		&lost.reason); err != nil {
 		return lost, err
 	}
@@ -185,8 +187,12 @@ func scanLost(row pgx.CollectableRow) (lost lostCall, err error) {
 		c.EndedAt = c.StartedAt
 	}
 	if answered != nil && answered.Before(last) {
+		lasted := last.Sub(*answered)
+		if talked != nil {
+			lasted = time.Duration(*talked) * time.Millisecond
+		}
 		// By the node's clock, so no longer than the call was by ours.
-		c.AnsweredAt, c.Talk = *answered, max(min(last.Sub(*answered), last.Sub(c.StartedAt)+call.ClockSlack), 0)
+		c.AnsweredAt, c.Talk = *answered, max(min(lasted, last.Sub(c.StartedAt)+call.ClockSlack), 0)
 		// The last charge pays for the conversation under way; those before are over, and hold what they cost.
 		c.Finished = []charging.Finished{{Number: lastCharge, Talk: c.Talk.Milliseconds()}}
 	}
