@@ -91,3 +91,50 @@ func TestTheLedgerIsToldOfAFreeConversationAfterAPaidOne(t *testing.T) {
 		})
 	}
 }
+
+// TestACallHasNoMoreChargesThanAreSettled: a caller dials numbers without a price for as long as he likes, and then one that has one.
+func TestACallHasNoMoreChargesThanAreSettled(t *testing.T) {
+	rows := followOnRows(t)
+	for i := range rows.StepExits {
+		if e := &rows.StepExits[i]; e.Step == "pay" && e.Exit == "refused" {
+			e.NextStep = "ask"
+		}
+	}
+	snapshot := compile(t, rows)
+	call := logic.Session{CallID: "call-1", Node: "node", Caller: "4930111", Called: "110", StartedAt: monday}
+	var out logic.Outcome
+	snapshot.Step(&call, logic.Event{Kind: logic.EventStart}, monday, &out)
+	for range charging.MaxCharges {
+		snapshot.Step(&call, results(t, "collect digits digits=00331234567"), monday, &out)
+		if out.Ask.Kind != logic.AskNothing {
+			t.Fatal("it has a price")
+		}
+	}
+	snapshot.Step(&call, results(t, "collect digits digits=49301234567"), monday, &out)
+	if out.Ask.Kind != logic.AskNothing || len(out.Instructions) != 1 || out.Instructions[0].Op != logic.OpCollect || call.Charge != charging.MaxCharges {
+		t.Errorf("asks %+v, instructs %+v, charge %d", out.Ask, out.Instructions, call.Charge)
+	}
+}
+
+// TestASecondConversationOfOneCharge gets what is left of it, and no more: the ledger, which does not know how long the first one was, would say how long this one may be.
+func TestASecondConversationOfOneCharge(t *testing.T) {
+	rows := followOnRows(t)
+	for i := range rows.StepExits {
+		if e := &rows.StepExits[i]; e.Step == "ring" && e.Exit == "answer" {
+			e.NextStep = "ring"
+		}
+	}
+	snapshot := compile(t, rows)
+	call := logic.Session{CallID: "call-1", Node: "node", Caller: "4930111", Called: "110", StartedAt: monday}
+	var out logic.Outcome
+	snapshot.Step(&call, logic.Event{Kind: logic.EventStart}, monday, &out)
+	snapshot.Step(&call, results(t, "collect digits digits=49301234567"), monday, &out)
+	snapshot.Step(&call, logic.Event{Kind: logic.EventAnswer, Answer: charging.Answer{State: charging.StateGranted, Seconds: 600}}, monday, &out)
+	if in := out.Instructions[0]; in.MaximumSeconds != 600 || !in.Extendable {
+		t.Errorf("the first: %+v", in)
+	}
+	snapshot.Step(&call, results(t, "connect answer talk=550 cause=16"), monday, &out)
+	if in := out.Instructions[0]; in.Op != logic.OpConnect || in.MaximumSeconds != 50 || in.Extendable {
+		t.Errorf("the second: %+v", in)
+	}
+}

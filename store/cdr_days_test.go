@@ -442,7 +442,8 @@ func TestMigrationKeepsEveryRecord(t *testing.T) {
 	const rows = `SELECT md5(string_agg(to_jsonb(c)::text, '' ORDER BY call_id)) || count(*) FROM cdr c`
 	const definition = `SELECT string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid), CASE WHEN a.attname <> 'recorded_at' THEN col_description(a.attrelid, a.attnum) END), E'\n' ORDER BY attnum)
 		|| (SELECT string_agg(conname || pg_get_constraintdef(oid), E'\n' ORDER BY conname) FROM pg_constraint WHERE conrelid = 'cdr'::regclass AND contype = 'c')
-		|| (SELECT string_agg(grantee || ' ' || privilege_type, E'\n' ORDER BY grantee, privilege_type) FROM information_schema.role_table_grants WHERE table_name = 'cdr' AND grantee LIKE 'ringmaster%')
+		|| (SELECT string_agg(grantee || ' ' || privilege_type, E'\n' ORDER BY grantee, privilege_type) FROM information_schema.role_table_grants WHERE table_name = 'cdr' AND grantee LIKE 'ringmaster%'
+			AND privilege_type NOT IN ('DELETE', 'TRUNCATE')) -- by migration 0027, and refused with advice
 		FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE a.attrelid = 'cdr'::regclass AND a.attnum > 0`
 	were, was := ask[string](t, dsn, rows), ask[string](t, dsn, definition)
 	if err := store.Migrate(t.Context(), dsn, nil); err != nil {

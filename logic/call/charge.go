@@ -27,6 +27,11 @@ func (c *Session) FinishedCharges() (all []charging.Finished) {
 	return all
 }
 
+// Extendable reports whether the ledger may hold more for the conversation that begins. Of one that goes on with what an earlier one has left of the same charge it does not know how long that was: what is left is all.
+func (c *Session) Extendable() bool {
+	return c.Payment > 0 && !c.Final && talkOf(c.Talk, c.Payment) == 0
+}
+
 // PaidSeconds is how many more seconds of conversation the payment in force is good for; bounded is false when nothing bounds them.
 func (c *Session) PaidSeconds() (seconds int64, bounded bool) {
 	if c.Granted == 0 {

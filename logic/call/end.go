@@ -27,8 +27,9 @@ func EndCall(call *Session, end EndEvent, now time.Time) CDR {
 		StartedAt: call.StartedAt, AnsweredAt: end.AnsweredAt, EndedAt: endedAt.UTC(),
 		Talk: max(end.Talk, 0), Cause: end.Cause, HangupSource: end.HangupSource,
 		Legs: legs, Records: slices.Clone(call.Records),
-		Held: call.Held, Finished: call.finished(legs, talk, outcome, end, now), Blind: slices.Clone(call.Blind),
+		Held: call.Held, Blind: slices.Clone(call.Blind),
 	}
+	cdr.Finished, cdr.TimesCorrected = call.finished(legs, talk, outcome, end, now)
 	if !cdr.StartedAt.IsZero() {
 		cdr.settleTimes(now)
 	}
@@ -67,18 +68,19 @@ func (c *Session) lastTalk(legs []Leg, talk []charging.Finished, end *EndEvent) 
 	return talk
 }
 
-// finished is what was talked, by the charge that pays for it. No more is charged than the time that the engine knows of the call.
-func (c *Session) finished(legs []Leg, all []charging.Finished, outcome Outcome, end EndEvent, now time.Time) []charging.Finished {
+// finished is what was talked, by the charge that pays for it. No more is charged than the time that the engine knows of the call; cut says that it was less by more than ClockSlack: the node's clock is wrong, or that of one of the engines.
+func (c *Session) finished(legs []Leg, all []charging.Finished, outcome Outcome, end EndEvent, now time.Time) (_ []charging.Finished, cut bool) {
 	answered := slices.ContainsFunc(legs, func(leg Leg) bool { return leg.Status == StatusAnswer })
 	if !answered && outcome == OutcomeAnswered && c.Payment > 0 && end.Talk > 0 {
 		all = addTalk(all, c.Payment, end.Talk.Milliseconds()) // the agent is gone that knew of the leg
 	}
 	left := max(now.Sub(c.StartedAt)+ClockSlack, 0).Milliseconds()
 	for i := range all {
+		cut = cut || all[i].Talk > left
 		all[i].Talk = min(all[i].Talk, left)
 		left -= all[i].Talk
 	}
-	return all
+	return all, cut
 }
 
 // outcome is the call's end in one word. That somebody was spoken to counts for more than how it ended, and that the

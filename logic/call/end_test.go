@@ -263,3 +263,19 @@ func TestTalkIsSaidOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestTheEndComesToAnEngineWhoseClockIsBehind: no more is charged than that engine saw of the call, and the record says that something is wrong with times.
+func TestTheEndComesToAnEngineWhoseClockIsBehind(t *testing.T) {
+	began := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+	for behind, want := range map[time.Duration]struct {
+		talk int64
+		cut  bool
+	}{0: {50_000, false}, 2 * time.Second: {50_000, false}, 20 * time.Second: {37_000, true}, time.Minute: {0, true}} {
+		c := call.Session{CallID: "call-1", Node: "node", StartedAt: began, Charge: 1, Payment: 1, Granted: 3600, Held: true, Targets: []call.Target{{Trunk: "pstn", Number: "4930"}}}
+		end := call.EndEvent{Results: []call.Result{{Op: call.OpConnect, Status: call.StatusAnswer, Talk: 50 * time.Second}}, Talk: 50 * time.Second, EndedAt: began.Add(55 * time.Second)}
+		cdr := call.EndCall(&c, end, began.Add(55*time.Second-behind))
+		if len(cdr.Finished) != 1 || cdr.Finished[0].Talk != want.talk || cdr.TimesCorrected != want.cut {
+			t.Errorf("%v behind: %+v, corrected %v", behind, cdr.Finished, cdr.TimesCorrected)
+		}
+	}
+}

@@ -9,6 +9,9 @@ type Key struct {
 	Number int
 }
 
+// MaxCharges is how many charges one call may have: what comes after them is refused.
+const MaxCharges = 64
+
 // Unlimited is a cap that does not hold.
 const Unlimited = math.MaxInt64
 
@@ -48,6 +51,7 @@ const (
 	ReasonBlindCap     Reason = "outage_cap"         // what may be spent while Postgres is away is spent
 	ReasonWrong        Reason = "wrong"              // the secret
 	ReasonLocked       Reason = "locked"             // too many wrong secrets
+	ReasonCharges      Reason = "too_many_charges"   // of the call
 	ReasonVoucher      Reason = "voucher"            // unknown, used by another account, past its validity, or in another currency
 )
 

@@ -125,15 +125,3 @@ func saturated(a, b int64) int64 {
 	}
 	return a + b
 }
-
-// Booked is a line of what a call did cost, as its CDR holds it.
-type Booked struct {
-	Charge   int    `json:"charge"`
-	Account  string `json:"account"`         // empty: nobody could be charged
-	Amount   string `json:"amount"`          // decimal, above 0: "0.12"
-	Currency string `json:"currency"`        // ISO 4217
-	Tariff   string `json:"tariff"`          // and
-	Rate     string `json:"rate"`            // the row that gave the price
-	Seconds  int64  `json:"seconds"`         // that were charged
-	Share    bool   `json:"share,omitempty"` // the account was credited with a part of what others paid
-}

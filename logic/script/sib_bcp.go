@@ -110,7 +110,7 @@ func (c *connectBlock) run(w *Walk) string {
 	w.out.Instructions = append(w.out.Instructions, call.Instruction{
 		Op: call.OpConnect, Targets: session.Targets, CallerID: callerID,
 		MaximumSeconds: maximum, WarningSeconds: c.warning.value(w), FollowOn: c.followOn,
-		Extendable: session.Payment > 0 && !session.Final && maximum > 0 && (limit == 0 || maximum < limit),
+		Extendable: session.Extendable() && maximum > 0 && (limit == 0 || maximum < limit),
 	})
 	return waiting
 }

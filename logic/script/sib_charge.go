@@ -96,6 +96,9 @@ func compileCharge(b *blockCompiler) block {
 func (c *chargeBlock) run(w *Walk) string {
 	session := w.call
 	if !w.answered {
+		if session.Charge >= charging.MaxCharges {
+			return c.refused(w, charging.ReasonCharges)
+		}
 		session.Charge++
 		session.Payment, session.Granted, session.Final = 0, 0, false
 	}

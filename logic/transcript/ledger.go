@@ -236,10 +236,14 @@ func (l *ledger) end(cdr *logic.CDR) string {
 		}
 		cost := held.terms.Settle(talk, held.seconds)
 		l.hold(held, [charging.MaxPayers]int64{})
+		paid := int64(0)
 		for i, party := range held.terms.Payers {
 			lines = append(lines, l.book(party, -cost.Parts[i], held.terms.Currency))
+			if l.find(party) != nil {
+				paid += cost.Parts[i]
+			}
 		}
-		lines = append(lines, l.book(held.terms.Credit, cost.Credit, held.terms.Currency))
+		lines = append(lines, l.book(held.terms.Credit, held.terms.Share(paid), held.terms.Currency))
 		delete(l.held, key)
 	}
 	for _, places := range l.places {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -64,27 +63,42 @@ func readBooked(ctx context.Context, tx pgx.Tx, late []call.CDR) (was map[line]i
 func (l *Ledger) book(entries *[]entryRow, s *state, callID, node string, c *charge, kind string, cost charging.Cost, was map[line]int64, flags map[string]bool) (booked []charging.Booked) {
 	var order []line
 	amounts := make(map[line]int64)
-	add := func(party charging.Party, amount int64, share bool) {
-		of := line{callID, node, c.number, "", share}
-		if account := s.account(party); account != nil && account.Currency == c.terms.Currency {
+	add := func(of line, amount int64) {
+		if _, listed := amounts[of]; !listed {
+			order = append(order, of)
+		}
+		amounts[of] += amount
+	}
+	// lineOf is a party's line; without an account where nobody can be charged, or credited.
+	lineOf := func(party charging.Party, amount int64, share bool) (of line, known bool) {
+		of = line{callID, node, c.number, "", share}
+		account := s.account(party)
+		if known = account != nil && account.Currency == c.terms.Currency; known {
 			of.account = account.Name
 		} else if amount != 0 {
 			flags[flagUnpaid] = true
 			l.metrics.unpaid.Inc()
 		}
-		if _, known := amounts[of]; !known {
-			order = append(order, of)
-		}
-		amounts[of] += amount
+		return of, known
 	}
+	paid := int64(0)
 	for i, payer := range c.terms.Payers {
 		if len(c.rows) > i && c.rows[i].account != "" {
 			payer = charging.Party{Account: c.rows[i].account} // whose number it was when the call was admitted
 		}
-		add(payer, cost.Parts[i], false)
+		of, known := lineOf(payer, cost.Parts[i], false)
+		if known {
+			paid += cost.Parts[i]
+		}
+		add(of, cost.Parts[i])
 	}
 	if !c.terms.Credit.IsZero() {
-		add(c.terms.Credit, cost.Credit, true)
+		share := c.terms.Share(paid) // nobody is credited with what nobody pays
+		credited, had := creditedBefore(was, line{callID, node, c.number, "", true})
+		if !had {
+			credited, _ = lineOf(c.terms.Credit, share, true)
+		}
+		add(credited, share)
 	}
 	for _, of := range order {
 		amount := amounts[of] - was[of]
@@ -106,6 +120,17 @@ func (l *Ledger) book(entries *[]entryRow, s *state, callID, node string, c *cha
 		*entries = append(*entries, entry)
 	}
 	return booked
+}
+
+// creditedBefore finds the line of whoever was credited with a share of a charge: the number may be another account's by now.
+func creditedBefore(was map[line]int64, charge line) (of line, had bool) {
+	for of = range was {
+		charge.account = of.account
+		if of == charge {
+			return of, true
+		}
+	}
+	return line{}, false
 }
 
 // What calls were charged that have their CDRs: keysSQL says of which day those are, so that chargesSQL looks at no other.
@@ -159,32 +184,8 @@ func readCharges(ctx context.Context, tx pgx.Tx, known map[[2]string][]charging.
 		if err := json.Unmarshal(text, &booked); err != nil {
 			return fmt.Errorf("what call %q was charged: %w", key[0], err)
 		}
-		known[key], err = together(known[key], booked)
+		known[key], err = charging.Corrected(known[key], booked)
 		return err
 	})
 	return err
-}
-
-// together is what a call was charged after a correction.
-func together(charged, corrected []charging.Booked) (all []charging.Booked, err error) {
-	all = slices.Clone(charged)
-	for _, one := range corrected {
-		i := slices.IndexFunc(all, func(b charging.Booked) bool {
-			return b.Charge == one.Charge && b.Account == one.Account && b.Share == one.Share
-		})
-		if i < 0 {
-			all = append(all, one)
-			continue
-		}
-		was, err := tariff.ParseAmount(all[i].Amount)
-		if err != nil {
-			return nil, err
-		}
-		change, err := tariff.ParseAmount(one.Amount)
-		if err != nil {
-			return nil, err
-		}
-		all[i].Amount, all[i].Seconds = tariff.FormatAmount(was+change), one.Seconds
-	}
-	return slices.DeleteFunc(all, func(b charging.Booked) bool { return b.Amount == tariff.FormatAmount(0) }), nil
 }

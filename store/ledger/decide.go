@@ -187,7 +187,17 @@ func (s *state) needsStuck(ask *charging.Ask) bool {
 	if len(s.stuck) == 0 || ask.Kind != charging.KindReserve {
 		return false
 	}
-	return slices.ContainsFunc(ask.Reserve.Terms.Payers, s.isStuck)
+	if slices.ContainsFunc(ask.Reserve.Terms.Payers, s.isStuck) {
+		return true
+	}
+	key := ask.Reserve.Key
+	for _, finished := range ask.Reserve.Finished { // what these hold shrinks
+		key.Number = finished.Number
+		if slices.ContainsFunc(s.reservations[key], func(r reservation) bool { return r.state == "pending" && r.talk < 0 && s.stuck[r.account] }) {
+			return true
+		}
+	}
+	return false
 }
 
 // isStuck reports whether somebody else has locked a party's account.
@@ -243,15 +253,20 @@ func (s *state) reserve(r *charging.Reserve, claim string, w *writes) (charging.
 	if s.ended[[2]string{r.Key.CallID, r.Key.Node}] {
 		return charging.Answer{}, false // asked before its end, and read after it
 	}
+	if r.Key.Number > charging.MaxCharges {
+		return refused(charging.ReasonCharges)
+	}
 	if known := s.reservations[r.Key]; len(known) > 0 {
 		switch first := &known[0]; {
+		case first.account == "":
+			return charging.Answer{}, false // a tombstone, which knows no body: whoever asks again was told that nothing is held
 		case first.body != int64(r.Body):
 			return charging.Answer{State: charging.StateConflict}, false
 		case first.state == "pending":
 			w.Claims = append(w.Claims, claimRow{CallID: r.Key.CallID, Node: r.Key.Node, Charge: r.Key.Number, Claim: claim})
 			return charging.Answer{State: charging.StateGranted, Seconds: first.seconds, Final: first.final, Account: first.account}, true
 		}
-		return charging.Answer{}, false // given back meanwhile: whoever asks again was told that nothing is held
+		return charging.Answer{}, false // given back meanwhile, as a tombstone says
 	}
 	for _, finished := range r.Finished {
 		s.shrink(r.Key, finished, w)
@@ -287,7 +302,7 @@ func (s *state) reserve(r *charging.Reserve, claim string, w *writes) (charging.
 
 // countedFor lists those of the payers among whose calls this one is already, by an earlier charge.
 func (s *state) countedFor(key charging.Key, payers []*charging.Account) (counted []*charging.Account) {
-	for number := 1; number <= maxCharges; number++ {
+	for number := 1; number <= charging.MaxCharges; number++ {
 		for _, r := range s.reservations[charging.Key{CallID: key.CallID, Node: key.Node, Number: number}] {
 			if account := s.accounts[r.account]; r.state == "pending" && account != nil && slices.Contains(payers, account) && !slices.Contains(counted, account) {
 				counted = append(counted, account)
@@ -410,8 +425,9 @@ const (
 		SELECT call_limit, key, call_id, node, nullif(maximum_calls, 0), clock_timestamp() + make_interval(secs => expires), ARRAY[claim]
 		FROM jsonb_to_recordset($1::jsonb) AS g (call_limit text, key text, call_id text, node text, maximum_calls bigint, expires double precision, claim text) ON CONFLICT DO NOTHING`
 	claimSQL = `WITH given AS MATERIALIZED (SELECT * FROM jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, charge integer, call_limit text, key text, claim text)),
-		money AS (UPDATE reservation r SET claims = array_append(r.claims, g.claim) FROM given g WHERE g.charge > 0 AND r.call_id = g.call_id AND r.node = g.node AND r.charge = g.charge AND r.state = 'pending')
-		UPDATE limit_place p SET claims = array_append(p.claims, g.claim) FROM given g
+		each AS MATERIALIZED (SELECT call_id, node, charge, call_limit, key, array_agg(claim) AS claims FROM given GROUP BY 1, 2, 3, 4, 5), -- an UPDATE takes one of several rows that match
+		money AS (UPDATE reservation r SET claims = r.claims || g.claims FROM each g WHERE g.charge > 0 AND r.call_id = g.call_id AND r.node = g.node AND r.charge = g.charge AND r.state = 'pending')
+		UPDATE limit_place p SET claims = p.claims || g.claims FROM each g
 		WHERE g.charge = 0 AND p.call_limit = g.call_limit AND p.key = g.key AND p.call_id = g.call_id AND p.node = g.node AND p.released_at IS NULL`
 	trySQL = `INSERT INTO secret_try AS t (scope, key, began_at, failures)
 		SELECT g.scope, g.key, now(), count(*) FROM jsonb_to_recordset($1::jsonb) AS g (scope text, key text) GROUP BY 1, 2 ORDER BY 1, 2

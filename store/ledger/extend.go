@@ -29,6 +29,48 @@ const runningOutSQL = `SELECT t.call_id, r.charge, r.seconds, r.final, NOT r.fin
 		AND (r.extended OR NOT r.final AND t.answered_at + make_interval(secs => r.seconds - $4::bigint) < clock_timestamp())
 		AND (r.charge = 1 OR t.talk_ms = 0 OR t.answered_at >= r.created_at)` // or it is the conversation before, for which another charge pays
 
+// spentSQL says of charges what the calls cost that their accounts with caps admitted within an hour (a day) of which each is one: of all such hours the one that cost most. $1 call ids, $2 charges, $3 node.
+const spentSQL = `SELECT r.call_id, r.charge, r.payer,
+		CASE WHEN a.spend_per_hour IS NOT NULL THEN (SELECT (max(w.spent) * 1000000)::bigint FROM (SELECT o.created_at, sum(CASE o.state WHEN 'pending' THEN o.amount ELSE o.posted END)
+				OVER (ORDER BY o.created_at RANGE BETWEEN interval '1 hour' PRECEDING AND CURRENT ROW) AS spent
+			FROM reservation o WHERE o.account = r.account AND o.created_at BETWEEN r.created_at - interval '1 hour' AND r.created_at + interval '1 hour') AS w WHERE w.created_at >= r.created_at) ELSE 0 END,
+		CASE WHEN a.spend_per_day IS NOT NULL THEN (SELECT (max(w.spent) * 1000000)::bigint FROM (SELECT o.created_at, sum(CASE o.state WHEN 'pending' THEN o.amount ELSE o.posted END)
+				OVER (ORDER BY o.created_at RANGE BETWEEN interval '1 day' PRECEDING AND CURRENT ROW) AS spent
+			FROM reservation o WHERE o.account = r.account AND o.created_at BETWEEN r.created_at - interval '1 day' AND r.created_at + interval '1 day') AS w WHERE w.created_at >= r.created_at) ELSE 0 END
+	FROM unnest($1::text[], $2::int[]) AS g (call_id, charge) JOIN reservation r ON r.call_id = g.call_id AND r.charge = g.charge AND r.node = $3 JOIN account a ON a.account = r.account
+	WHERE a.spend_per_hour IS NOT NULL OR a.spend_per_day IS NOT NULL`
+
+// spent is what the calls of an hour, and of a day, cost: micro-units.
+type spent struct{ hour, day int64 }
+
+// spentBy is it of a charge, by payer.
+type spentBy map[charging.Key]*[charging.MaxPayers]spent
+
+// readSpent reads what caps are compared with when charges of a node's calls are extended. Their accounts are locked.
+func readSpent(ctx context.Context, tx pgx.Tx, node string, running []charging.Key) (spentBy, error) {
+	var ids []string
+	var numbers []int
+	for _, one := range running {
+		ids, numbers = append(ids, one.CallID), append(numbers, one.Number)
+	}
+	rows, err := tx.Query(ctx, spentSQL, ids, numbers, node)
+	if err != nil {
+		return nil, err
+	}
+	all := make(spentBy)
+	key, payer, of := charging.Key{Node: node}, 0, spent{}
+	_, err = pgx.ForEachRow(rows, []any{&key.CallID, &key.Number, &payer, &of.hour, &of.day}, func() error {
+		if all[key] == nil {
+			all[key] = new([charging.MaxPayers]spent)
+		}
+		if payer >= 1 && payer <= charging.MaxPayers {
+			all[key][payer-1] = of
+		}
+		return nil
+	})
+	return all, err
+}
+
 // extendTime is how long that may take. It is more than a heartbeat's caller waits, who is then told with the next one.
 const extendTime = 2 * time.Second
 
@@ -106,12 +148,17 @@ func (l *Ledger) extend(ctx context.Context, node string, calls []heartbeat.Live
 		if s, err = want.read(ctx, tx, &pgx.Batch{}); err != nil { // with the accounts locked
 			return err
 		}
+		was, err := readSpent(ctx, tx, node, running)
+		if err != nil {
+			return err
+		}
+		more := make(map[*charging.Account]int64) // what this transaction extends accounts by
 		var held []heldRow
 		for _, one := range running {
 			if slices.ContainsFunc(s.reservations[one], func(r reservation) bool { return s.stuck[r.account] }) {
 				continue
 			}
-			if extension, ok := s.extend(one, &held); ok {
+			if extension, ok := s.extend(one, was[one], more, &held); ok {
 				extensions = append(extensions, extension)
 			}
 		}
@@ -128,7 +175,8 @@ func (l *Ledger) extend(ctx context.Context, node string, calls []heartbeat.Live
 	return extensions, nil
 }
 
-func (s *state) extend(key charging.Key, held *[]heldRow) (e charging.Extension, ok bool) {
+// extend holds more for one charge. The caps of its payers are those of the hour and the day in which its call was admitted, however long ago: was says what is spent of them, more what is extended besides.
+func (s *state) extend(key charging.Key, was *[charging.MaxPayers]spent, more map[*charging.Account]int64, held *[]heldRow) (e charging.Extension, ok bool) {
 	rows := s.reservations[key]
 	if len(rows) == 0 || slices.ContainsFunc(rows, func(r reservation) bool { return r.state != "pending" || r.final || r.talk >= 0 }) {
 		return e, false
@@ -142,12 +190,18 @@ func (s *state) extend(key charging.Key, held *[]heldRow) (e charging.Extension,
 	if len(rows) != len(terms.Payers) {
 		return e, false
 	}
+	for i, account := range payers {
+		if account != nil && was != nil {
+			account.SpentHour, account.SpentDay = was[i].hour+more[account], was[i].day+more[account]
+		}
+	}
 	g := terms.Grant(rows[0].seconds+extendBy, 1, &has, payers)
 	if g.Seconds <= rows[0].seconds {
 		// There is no more to be had. What was granted stays, and is all.
 		g = charging.Grant{Seconds: rows[0].seconds, Parts: has, Final: true}
 	}
 	for i := range rows {
+		more[payers[i]] += g.Parts[i] - has[i]
 		*held = append(*held, heldRow{CallID: key.CallID, Node: key.Node, Charge: key.Number, Payer: rows[i].payer, Amount: tariff.FormatAmount(g.Parts[i]), Seconds: g.Seconds, Final: g.Final, Extended: true,
 			Expires: float64(g.Seconds) + setupTime.Seconds()})
 	}

@@ -278,7 +278,7 @@ func (s *state) endNeedsStuck(cdr *call.CDR) bool {
 		parties = append(append(parties, cdr.Blind[i].Terms.Payers...), cdr.Blind[i].Terms.Credit)
 	}
 	key := keyOf(cdr)
-	for number := 1; number <= maxCharges; number++ {
+	for number := 1; number <= charging.MaxCharges; number++ {
 		for _, row := range s.reservations[charging.Key{CallID: key[0], Node: key[1], Number: number}] {
 			parties = append(parties, charging.Party{Account: row.account}, row.terms.Credit)
 		}
@@ -356,7 +356,7 @@ func chargesOf(s *state, cdr *call.CDR, recorded bool) (all []charge) {
 	for _, finished := range cdr.Finished {
 		talk[finished.Number] += finished.Talk
 	}
-	for number := 1; number <= maxCharges; number++ {
+	for number := 1; number <= charging.MaxCharges; number++ {
 		key := charging.Key{CallID: record.Cut(cdr.CallID, record.MaxText), Node: record.Cut(cdr.Node, record.MaxText), Number: number}
 		one := charge{number: number, talk: talk[number]}
 		for i := range cdr.Blind {
@@ -386,9 +386,6 @@ func chargesOf(s *state, cdr *call.CDR, recorded bool) (all []charge) {
 	}
 	return all
 }
-
-// maxCharges is how many charges one call may have.
-const maxCharges = 64
 
 // settle works out what a call costs.
 func (l *Ledger) settle(out *settlement, s *state, cdr *call.CDR) {
@@ -452,7 +449,11 @@ func (l *Ledger) correct(out *settlement, s *state, was map[line]int64, cdr *cal
 	row := record.New(cdr)
 	correction := correctionRow{row.CallID, row.Node, row.TalkMS, row.Cause, row.EndedAt, json.RawMessage("[]")}
 	var booked []charging.Booked
-	for _, c := range chargesOf(s, cdr, false) {
+	charges := chargesOf(s, cdr, false)
+	if cdr.Outcome == call.OutcomeFallback && row.TalkMS > 0 {
+		charges = nil // it comes without its session, and knows of no charge: what heartbeats said was talked stays charged
+	}
+	for _, c := range charges {
 		if c.terms == nil {
 			continue
 		}

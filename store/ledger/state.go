@@ -18,7 +18,7 @@ type state struct {
 	accounts     map[string]*charging.Account
 	countries    map[string][]string // of accounts that may not call others
 	bound        map[string]bool     // accounts that may call only those
-	credit       map[string]int64    // credit limits, micro-units
+	credit       map[string]int64    // credit limits that are in Available, micro-units
 	reservations map[charging.Key][]reservation
 	ended        map[[2]string]bool // calls that have a CDR: by call id and node
 	limits       map[limitKey]*charging.LimitState
@@ -80,24 +80,30 @@ func (s *state) account(p charging.Party) *charging.Account {
 	return s.accounts[name]
 }
 
-// accountColumns are what scanAccount reads.
-const accountColumns = `a.account, a.currency, a.state = 'active' AND (a.valid_to IS NULL OR a.valid_to > now()), (b.balance * 1000000)::bigint, (b.pending * 1000000)::bigint,
-			(a.credit_limit * 1000000)::bigint, a.maximum_calls::bigint, (a.spend_per_hour * 1000000)::bigint, (a.spend_per_day * 1000000)::bigint, a.new_countries
-		FROM account_balance b JOIN account a USING (account)`
+// What scanBalance and scanAccount read: what an account has, and what an operator says of it.
+const (
+	balanceColumns = `b.account, (b.balance * 1000000)::bigint, (b.pending * 1000000)::bigint FROM account_balance b`
+	accountColumns = `a.account, a.currency, a.state = 'active' AND (a.valid_to IS NULL OR a.valid_to > now()), (a.credit_limit * 1000000)::bigint,
+			a.maximum_calls::bigint, (a.spend_per_hour * 1000000)::bigint, (a.spend_per_day * 1000000)::bigint, a.new_countries FROM account a`
+)
 
 // The statements that read and lock. $1 account names, $2 numbers.
 const (
 	numbersSQL = `SELECT number, account FROM account_number WHERE number = ANY ($1::text[])`
 	// Accounts that are only looked at: $3 cards.
-	lookSQL = `SELECT ` + accountColumns + ` WHERE b.account IN (SELECT unnest($1::text[]) UNION SELECT account FROM account_number WHERE number = ANY ($2::text[]) UNION SELECT account FROM card WHERE card = ANY ($3::text[]))`
+	lookedSQL      = `IN (SELECT unnest($1::text[]) UNION SELECT account FROM account_number WHERE number = ANY ($2::text[]) UNION SELECT account FROM card WHERE card = ANY ($3::text[]))`
+	lookBalanceSQL = `SELECT ` + balanceColumns + ` WHERE b.account ` + lookedSQL
+	lookSQL        = `SELECT ` + accountColumns + ` WHERE a.account ` + lookedSQL
 	// In the order of names, so that no two transactions wait for each other in a circle. $3 and $4 calls whose earlier charges shrink, $5 accounts that nobody waits for.
 	givenSQL = `SELECT unnest($1::text[]) AS account UNION SELECT account FROM account_number WHERE number = ANY ($2::text[])
 			UNION SELECT h.account FROM unnest($3::text[], $4::text[]) AS c (call_id, node),
 				LATERAL (SELECT r.account FROM reservation r WHERE r.call_id = c.call_id AND r.node = c.node AND r.settled_at IS NULL OFFSET 0) AS h` // by the call, never by all that is pending
-	accountsSQL = `SELECT ` + accountColumns + ` WHERE b.account IN (` + givenSQL + `) AND b.account <> ALL ($5::text[]) ORDER BY b.account FOR UPDATE OF b`
+	lockSQL = `SELECT ` + balanceColumns + ` WHERE b.account IN (` + givenSQL + `) AND b.account <> ALL ($5::text[]) ORDER BY b.account FOR UPDATE OF b`
 	// Accounts that somebody keeps locked, or that are not known not to be: $6 all that are given.
-	freeSQL  = `SELECT ` + accountColumns + ` WHERE b.account IN (` + givenSQL + `) AND ($6 OR b.account = ANY ($5::text[])) ORDER BY b.account FOR UPDATE OF b SKIP LOCKED`
+	freeSQL  = `SELECT ` + balanceColumns + ` WHERE b.account IN (` + givenSQL + `) AND ($6 OR b.account = ANY ($5::text[])) ORDER BY b.account FOR UPDATE OF b SKIP LOCKED`
 	wantsSQL = `SELECT b.account FROM account_balance b WHERE b.account IN (` + givenSQL + `) AND ($6 OR b.account = ANY ($5::text[]))`
+	// A statement of its own, after the lock: who held it may have been an operator, whose edit of the account a statement that waited does not see.
+	accountsSQL = `SELECT ` + accountColumns + ` WHERE a.account IN (` + givenSQL + `)`
 	// What accounts with caps have spent lately, and how many calls they pay for.
 	capsSQL = `WITH given AS MATERIALIZED (SELECT unnest($1::text[]) AS account UNION SELECT account FROM account_number WHERE number = ANY ($2::text[]))
 		SELECT a.account,
@@ -213,23 +219,26 @@ func (w *wanted) read(ctx context.Context, tx sender, b *pgx.Batch) (*state, err
 		}, append(slices.Clone(w.numbers), w.lookedNumbers...))
 	}
 	if len(w.looked)+len(w.lookedNumbers)+len(w.cards) > 0 {
-		each(lookSQL, s.scanAccount, list(w.looked), list(w.lookedNumbers), list(w.cards))
+		looked := []any{list(w.looked), list(w.lookedNumbers), list(w.cards)}
+		each(lookBalanceSQL, s.scanBalance, looked...)
+		each(lookSQL, s.scanAccount, looked...)
 	}
 	if len(w.accounts)+len(w.numbers) > 0 {
 		accounts, numbers := list(w.accounts), list(w.numbers)
 		given := []any{accounts, numbers, list(w.shrinkIDs), list(w.shrinkNodes), list(w.stuck)}
 		if !w.skip {
-			each(accountsSQL, s.scanAccount, given...)
+			each(lockSQL, s.scanBalance, given...)
 		}
-		if given = append(given, w.skip); w.skip || len(w.stuck) > 0 {
+		if given := append(slices.Clone(given), w.skip); w.skip || len(w.stuck) > 0 {
 			each(wantsSQL, func(rows pgx.Rows) error {
 				var account string
 				err := rows.Scan(&account)
 				s.stuck[account] = true
 				return err
 			}, given...)
-			each(freeSQL, s.scanAccount, given...)
+			each(freeSQL, s.scanBalance, given...)
 		}
+		each(accountsSQL, s.scanAccount, given[:4]...)
 		each(capsSQL, s.scanCaps, accounts, numbers)
 		each(countriesSQL, func(rows pgx.Rows) error {
 			var account, code string
@@ -310,15 +319,32 @@ func list(names []string) []string {
 	return names
 }
 
-func (s *state) scanAccount(rows pgx.Rows) error {
+func (s *state) scanBalance(rows pgx.Rows) error {
 	a := &charging.Account{MaximumCalls: charging.Unlimited, SpendPerHour: charging.Unlimited, SpendPerDay: charging.Unlimited}
-	var balance, pending, credit int64
-	var calls, hour, day *int64
-	var anywhere bool
-	if err := rows.Scan(&a.Name, &a.Currency, &a.Active, &balance, &pending, &credit, &calls, &hour, &day, &anywhere); err != nil {
+	var balance, pending int64
+	if err := rows.Scan(&a.Name, &balance, &pending); err != nil {
 		return err
 	}
-	a.Available = balance + credit - pending
+	a.Available = balance - pending
+	delete(s.stuck, a.Name)
+	s.accounts[a.Name], s.credit[a.Name] = a, 0
+	return nil
+}
+
+// scanAccount reads what operators say of an account whose balance was read.
+func (s *state) scanAccount(rows pgx.Rows) error {
+	var name, currency string
+	var active, anywhere bool
+	var credit int64
+	var calls, hour, day *int64
+	if err := rows.Scan(&name, &currency, &active, &credit, &calls, &hour, &day, &anywhere); err != nil {
+		return err
+	}
+	a := s.accounts[name]
+	if a == nil {
+		return nil // locked by somebody else; or its number has moved to it since, and it is not locked
+	}
+	a.Currency, a.Active, a.Available = currency, active, a.Available+credit-s.credit[name]
 	for _, limit := range []struct {
 		given *int64
 		into  *int64
@@ -327,8 +353,7 @@ func (s *state) scanAccount(rows pgx.Rows) error {
 			*limit.into = *limit.given
 		}
 	}
-	delete(s.stuck, a.Name)
-	s.accounts[a.Name], s.credit[a.Name], s.bound[a.Name] = a, credit, !anywhere
+	s.credit[name], s.bound[name] = credit, !anywhere
 	return nil
 }
 

@@ -125,9 +125,11 @@ const (
 		UPDATE account_balance b SET pending = b.pending - v.amount FROM (SELECT account, sum(amount) AS amount FROM voided WHERE state = 'voided' GROUP BY account) AS v WHERE b.account = v.account`
 	tombPlacesSQL = `INSERT INTO limit_place (call_limit, key, call_id, node, taken_at, expires_at, released_at)
 		SELECT DISTINCT call_limit, key, call_id, node, 'epoch'::timestamptz, now(), now() FROM jsonb_to_recordset($1::jsonb) AS g (call_limit text, key text, call_id text, node text) ON CONFLICT DO NOTHING`
-	releaseSQL = `UPDATE limit_place p SET claims = array_remove(p.claims, g.claim), released_at = CASE array_remove(p.claims, g.claim) WHEN '{}' THEN clock_timestamp() END
-		FROM jsonb_to_recordset($1::jsonb) AS g (call_limit text, key text, call_id text, node text, claim text)
-		WHERE p.call_limit = g.call_limit AND p.key = g.key AND p.call_id = g.call_id AND p.node = g.node AND p.released_at IS NULL AND g.claim = ANY (p.claims)`
+	releaseSQL = `UPDATE limit_place p SET claims = g.others, released_at = CASE g.others WHEN '{}' THEN clock_timestamp() END
+		FROM (SELECT p.call_limit, p.key, p.call_id, p.node, ARRAY(SELECT unnest(p.claims) EXCEPT SELECT unnest(array_agg(g.claim))) AS others
+			FROM jsonb_to_recordset($1::jsonb) AS g (call_limit text, key text, call_id text, node text, claim text) JOIN limit_place p USING (call_limit, key, call_id, node)
+			WHERE p.released_at IS NULL AND g.claim = ANY (p.claims) GROUP BY p.call_limit, p.key, p.call_id, p.node, p.claims) AS g
+		WHERE p.call_limit = g.call_limit AND p.key = g.key AND p.call_id = g.call_id AND p.node = g.node AND p.released_at IS NULL`
 )
 
 // writeVoids gives back. With skip it waits for no account that somebody else has locked, and returns what it left for that.
@@ -159,12 +161,25 @@ func (l *Ledger) writeVoids(ctx context.Context, batch []void, skip bool) (left 
 			return err
 		}
 		b := &pgx.Batch{}
+		if names, keys := placesOf(batch); len(names) > 0 {
+			b.Queue(lockLimitsSQL, names, keys) // as who reads a place for another answer, which is not to be given back before that is written
+		}
 		b.Queue(voidSQL, money)
 		b.Queue(releaseSQL, places)
 		b.Queue(tombPlacesSQL, places)
 		return tx.SendBatch(ctx, b).Close()
 	})
 	return left, err
+}
+
+// placesOf are the limits, by name and key, of which places are given back.
+func placesOf(batch []void) (names, keys []string) {
+	for _, v := range batch {
+		if v.Number == 0 {
+			names, keys = append(names, v.limit), append(keys, v.place)
+		}
+	}
+	return names, keys
 }
 
 // voidRows are the reservations and places of a batch as JSON, but for those that are stuck.
