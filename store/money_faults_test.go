@@ -465,7 +465,7 @@ func TestFrozenServerAndMoney(t *testing.T) {
 	if err := store.Migrate(t.Context(), dsn, nil); err != nil {
 		t.Fatal(err)
 	}
-	accounts(t, dsn, map[string]string{"anna": "1000", "bert": "1000"})
+	accounts(t, dsn, map[string]string{"anna": "800", "bert": "800"})
 	l, registry := measured(t, dsn)
 	var granted sync.Map
 	var wg sync.WaitGroup
@@ -501,8 +501,8 @@ func TestFrozenServerAndMoney(t *testing.T) {
 			<-told
 		}
 		server.Thaw()
-		await(t, func() bool {
-			answer, err := l.Ask(within(t), reserve(fmt.Sprint("probe-", time.Now().UnixNano()), payBy("anna"), 1, 100_000))
+		await(t, func() bool { // a day costs more than there is
+			answer, err := l.Ask(within(t), reserve(fmt.Sprint("probe-", time.Now().UnixNano()), payBy("anna"), 1, 86_400))
 			return err == nil && answer.State == charging.StateRefused
 		})
 	}
@@ -518,7 +518,7 @@ func TestFrozenServerAndMoney(t *testing.T) {
 		endLedger(t, l, over(id.(string), time.Second))
 		return true
 	})
-	if got, want := ask[string](t, dsn, "SELECT concat(trim_scale(2000 - sum(balance)), ' ', trim_scale(sum(pending))) FROM account_balance"), fmt.Sprintf("%d.%02d 0", n/100, n%100); trimmed(got) != trimmed(want) {
+	if got, want := ask[string](t, dsn, "SELECT concat(trim_scale(1600 - sum(balance)), ' ', trim_scale(sum(pending))) FROM account_balance"), fmt.Sprintf("%d.%02d 0", n/100, n%100); trimmed(got) != trimmed(want) {
 		t.Errorf("spent %s, want %s", got, want)
 	}
 	wellKept(t, dsn)

@@ -14,8 +14,10 @@ import (
 	"ringmaster/store/storetest"
 )
 
-// cent is what a second costs in books, in micro-units.
-const cent = 10_000
+const (
+	cent   = 10_000 // what a second costs in books, in micro-units
+	needed = 5      // seconds that every charge needs, and so wants
+)
 
 // books are a ledger in a few lines: what the real one must come to.
 type books struct {
@@ -80,7 +82,7 @@ func (b *books) affords(payers []string) int64 {
 }
 
 func (c *bookedCharge) ask(one *bookedCall, number int) *charging.Ask {
-	a := nth(one.id, number, payBy(c.payers...), c.wanted, 5)
+	a := nth(one.id, number, payBy(c.payers...), c.wanted, needed)
 	for i, earlier := range one.charges[:number-1] {
 		a.Reserve.Finished = append(a.Reserve.Finished, charging.Finished{Number: i + 1, Talk: earlier.talk})
 	}
@@ -121,8 +123,8 @@ func TestTheBooksOfALedgerInAFewLines(t *testing.T) {
 			one.charges = append(one.charges, c)
 			c.answer = askLedger(t, engine(), c.ask(one, len(one.charges)))
 			want := charging.Answer{State: charging.StateRefused, Reason: charging.ReasonNoMoney}
-			if seconds := min(c.wanted, b.affords(c.payers)); seconds >= 5 {
-				want = charging.Answer{State: charging.StateGranted, Seconds: seconds, Final: seconds < c.wanted, Account: c.payers[0]}
+			if seconds := min(max(c.wanted, needed), b.affords(c.payers)); seconds >= needed {
+				want = charging.Answer{State: charging.StateGranted, Seconds: seconds, Final: seconds < max(c.wanted, needed), Account: c.payers[0]}
 				c.granted = seconds
 				b.hold(c, seconds*cent/int64(len(c.payers)))
 			}

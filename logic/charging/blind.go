@@ -11,8 +11,9 @@ func GrantBlind(r *Reserve, spent map[string]int64) Answer {
 		most[i] = max(r.BlindCap-spent[payer.Key()], 0)
 	}
 	together := len(most) == len(r.Terms.Payers) && r.Terms.Payers[0].Key() == r.Terms.Payers[1].Key()
-	seconds := r.Terms.affordable(min(r.Wanted, r.Terms.Maximum), most, together)
-	if seconds < max(r.Minimum, 1) {
+	wanted, minimum := r.Terms.bounds(r.Wanted, r.Minimum)
+	seconds := r.Terms.affordable(wanted, most, together)
+	if seconds < minimum {
 		return Answer{State: StateRefused, Reason: ReasonBlindCap}
 	}
 	parts := r.Terms.Split(r.Terms.Price.Amount(seconds))

@@ -71,10 +71,10 @@ func TestGrantsNeverOverspend(t *testing.T) {
 					t.Fatalf("after %+v: %+v, holding %v of %v", g, *payers[i], held, funds)
 				}
 			}
-			if sum != g.Amount || g.Amount != tm.Price.Amount(g.Seconds) || g.Seconds < min(minimum, tm.Maximum) || g.Seconds > min(wanted, tm.Maximum) || calls > 5 {
+			if sum != g.Amount || g.Amount != tm.Price.Amount(g.Seconds) || g.Seconds < min(minimum, tm.Maximum) || g.Seconds > min(max(wanted, minimum), tm.Maximum) || calls > 5 {
 				t.Fatalf("%+v of %d wanted", g, wanted)
 			}
-			if g.Seconds < min(wanted, tm.Maximum) { // one second more could not be paid
+			if g.Seconds < min(max(wanted, minimum), tm.Maximum) { // one second more could not be paid
 				parts := tm.Split(tm.Price.Amount(g.Seconds + 1))
 				for i := range payers {
 					if most := min(before[i].Available, before[i].SpendPerHour-before[i].SpentHour); parts[i] > most {
@@ -85,6 +85,39 @@ func TestGrantsNeverOverspend(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestAMinimumAboveWhatIsWanted: a script may need a longer conversation than it reserves at first, or than a rate sells. Who can pay it is refused by nobody, and who can't is.
+func TestAMinimumAboveWhatIsWanted(t *testing.T) {
+	for _, c := range []struct {
+		name                     string
+		wanted, minimum, maximum int64
+		least                    int64 // seconds that are granted, or none
+	}{
+		{"a minimum above what is wanted", 60, 120, 3600, 120},
+		{"a minimum above the maximum of the rate", 3600, 120, 90, 90},
+		{"a minimum above both", 60, 120, 90, 90},
+	} {
+		terms := charging.Terms{Currency: "EUR", Maximum: c.maximum, Price: tariff.Rate{PricePerMinute: 600_000, FirstIncrement: 1, FurtherIncrement: 1, RoundingUnit: 1}, Payers: []charging.Party{{Account: "anna", Parts: charging.Whole}}}
+		reserve := charging.Reserve{Terms: terms, Wanted: c.wanted, Minimum: c.minimum, Blind: true}
+		for _, has := range []int64{1_000_000_000, 10_000 * c.least, 10_000*c.least - 1} {
+			want := charging.Grant{Reason: charging.ReasonNoMoney}
+			if has >= 10_000*c.least {
+				want = charging.Grant{Seconds: c.least, Amount: 10_000 * c.least, Parts: [charging.MaxPayers]int64{10_000 * c.least}, Final: c.least == c.maximum}
+			}
+			anna := &charging.Account{Name: "anna", Currency: "EUR", Active: true, Available: has, MaximumCalls: 1, SpendPerHour: charging.Unlimited, SpendPerDay: charging.Unlimited}
+			if g := terms.Grant(c.wanted, c.minimum, nil, []*charging.Account{anna}); g != want {
+				t.Errorf("%s, with %d: %+v, want %+v", c.name, has, g, want)
+			}
+			reserve.BlindCap = has
+			if answer := charging.GrantBlind(&reserve, make(map[string]int64)); answer.Seconds != want.Seconds {
+				t.Errorf("%s, with a cap of %d: %+v", c.name, has, answer)
+			}
+		}
+		if answer := charging.Suppose(&charging.Ask{Kind: charging.KindReserve, Reserve: reserve}); answer.Seconds != c.least {
+			t.Errorf("%s, supposed to have the money: %+v", c.name, answer)
+		}
+	}
 }
 
 // TestAnExtensionIsNoCallOfItsOwn: an account that may pay for one call goes on paying for it, also where its first seconds were free, so that it holds nothing yet.

@@ -55,7 +55,7 @@ const (
 	ReasonVoucher      Reason = "voucher"            // unknown, used by another account, past its validity, or in another currency
 )
 
-// Reserve asks for a reservation: as many seconds as wanted, or fewer, but not fewer than the minimum.
+// Reserve asks for a reservation: as many seconds as wanted, or fewer, but not fewer than the minimum (Terms.bounds).
 type Reserve struct {
 	Key     Key
 	Body    uint64 // what the call is: the same key with another body is another call that took the first one's name
@@ -108,7 +108,7 @@ func (t *Terms) Grant(wanted, minimum int64, extended *[MaxPayers]int64, payers 
 	if extends {
 		held = *extended
 	}
-	wanted = min(max(wanted, 1), t.Maximum)
+	wanted, minimum = t.bounds(wanted, minimum)
 	var most [MaxPayers]int64
 	var tightest [MaxPayers]Reason
 	for i := range t.Payers {
@@ -124,13 +124,13 @@ func (t *Terms) Grant(wanted, minimum int64, extended *[MaxPayers]int64, payers 
 		most[1] = 0
 	}
 	g.Seconds = t.affordable(wanted, most, together)
-	if g.Seconds < max(minimum, 1) {
+	if g.Seconds < minimum {
 		g.Reason, g.Payer = ReasonNoMoney, 0
 		if together {
 			g.Reason, g.Seconds = tightest[0], 0
 			return g
 		}
-		parts := t.Split(t.Price.Amount(max(minimum, 1)))
+		parts := t.Split(t.Price.Amount(minimum))
 		for i := range t.Payers {
 			if parts[i] > most[i] {
 				g.Reason, g.Payer = tightest[i], i

@@ -5,7 +5,7 @@ func Suppose(ask *Ask) Answer {
 	answer := Answer{State: StateGranted}
 	switch ask.Kind {
 	case KindReserve:
-		answer.Seconds = min(ask.Reserve.Wanted, ask.Reserve.Terms.Maximum)
+		answer.Seconds, _ = ask.Reserve.Terms.bounds(ask.Reserve.Wanted, ask.Reserve.Minimum)
 		answer.Final = answer.Seconds == ask.Reserve.Terms.Maximum
 		answer.Account = ask.Reserve.Terms.Payers[0].Key() + ", supposed to have the money"
 	case KindSecret:

@@ -97,6 +97,12 @@ func (t *Terms) Settle(talk time.Duration, granted int64) (c Cost) {
 	return c
 }
 
+// bounds are the seconds that a reservation is decided by. No conversation may be longer than the maximum, so no more is needed for one, and who needs a minimum wants it.
+func (t *Terms) bounds(wanted, minimum int64) (most, least int64) {
+	least = min(max(minimum, 1), t.Maximum)
+	return min(max(wanted, least), t.Maximum), least
+}
+
 // affordable is the most seconds, up to wanted, of which each payer can pay its part, or, together, the first one all.
 func (t *Terms) affordable(wanted int64, most [MaxPayers]int64, together bool) int64 {
 	if len(t.Payers) == 1 || together {
