@@ -2,6 +2,7 @@ package charging_test
 
 import (
 	"bytes"
+	"math/big"
 	"testing"
 	"time"
 
@@ -151,6 +152,18 @@ func TestSettleNeverExceedsTheGrant(t *testing.T) {
 		late := talk > time.Duration(granted)*time.Second+charging.Overrun
 		if cost.Excess != late || !late && cost.Seconds > granted || talk <= 0 && cost.Seconds != 0 || talk > 0 && cost.Seconds < min(int64(talk/time.Second), granted) {
 			t.Fatalf("%v of %d s: %+v", talk, granted, cost)
+		}
+	})
+}
+
+// TestAShareIsRoundedDown, however small or large the amount is: nobody is credited with more than his part of what others paid.
+func TestAShareIsRoundedDown(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		amount, parts := rapid.Int64Min(0).Draw(t, "amount"), rapid.Int64Range(1, charging.Whole).Draw(t, "parts")
+		terms := charging.Terms{Credit: charging.Party{Account: "provider", Parts: parts}}
+		want := new(big.Int).Mul(big.NewInt(amount), big.NewInt(parts))
+		if got := terms.Share(amount); got != want.Div(want, big.NewInt(charging.Whole)).Int64() {
+			t.Fatalf("%d of %d: %d, want %d", parts, amount, got, want)
 		}
 	})
 }

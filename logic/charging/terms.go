@@ -54,12 +54,12 @@ func (t *Terms) Split(amount int64) (parts [MaxPayers]int64) {
 	return parts
 }
 
-// Share is what the credited party gets of an amount, rounded down.
+// Share is what the credited party gets of an amount, which is not negative, rounded down: never more than its part of what is paid.
 func (t *Terms) Share(amount int64) int64 {
 	if t.Credit.IsZero() {
 		return 0
 	}
-	return tariff.Split(amount, t.Credit.Parts, Whole-t.Credit.Parts)[0]
+	return amount/Whole*t.Credit.Parts + amount%Whole*t.Credit.Parts/Whole // the product of both might be too large
 }
 
 // IsFree reports whether no conversation, however long, costs anything: then nothing need be asked.
