@@ -92,7 +92,7 @@ func New(c Config) (*Agent, error) {
 	if a.calls, err = openTable(filepath.Join(c.Spool, folderLive), a.log, a.now()); err != nil {
 		return nil, err
 	}
-	a.deliverer = newDeliverer(a.spool, a.asker, c.Node, a.log, a.metrics, a.collectInbox)
+	a.deliverer = newDeliverer(a.spool, a.asker, c.Node, a.log, a.metrics, a.now, a.collectInbox)
 	if a.httpListener, err = listenLoopback("HTTP", c.HTTPListen); err != nil {
 		return nil, err
 	}

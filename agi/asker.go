@@ -92,10 +92,17 @@ type fault struct {
 
 func (f *fault) Error() string { return fmt.Sprintf("fault %d: %s", f.Code, f.Text) }
 
-// elsewhere says that the fault means "this engine cannot, now": another one is asked.
+// Is compares codes: so errors.Is finds a fault among what several engines said.
+func (f *fault) Is(target error) bool {
+	other, ok := target.(*fault)
+	return ok && other.Code == f.Code
+}
+
+// elsewhere says that the fault means "this engine cannot, now": another one is asked. One that does not know a session may only be behind
+// the engine that made it, by an edit of the session keys or by a version.
 func (f *fault) elsewhere() bool {
 	switch f.Code {
-	case api.FaultOverBudget, api.FaultOverloaded, api.FaultNotReady, api.FaultNotDurable, api.FaultAccountLocked, api.FaultInternal, api.FaultSystem, api.FaultTransport:
+	case api.FaultSessionInvalid, api.FaultOverBudget, api.FaultOverloaded, api.FaultNotReady, api.FaultNotDurable, api.FaultAccountLocked, api.FaultInternal, api.FaultSystem, api.FaultTransport:
 		return true
 	}
 	return false
@@ -116,7 +123,8 @@ type attempt struct {
 
 // ask sends one query and returns the first good reply. The engines are asked in order of health: the next one when one
 // says that it cannot, and (hedge > 0) another one each time nobody has answered for that long. An engine is asked once at most.
-// The error is a *fault when an engine said that the query itself is wrong, else errNoEngine is under it.
+// The error is a *fault when an engine said that the query itself is wrong, or every engine that it does not know the session, else errNoEngine
+// is under it.
 func (a *asker) ask(ctx context.Context, method string, params map[string]any, deadline, hedge time.Duration) (*reply, error) {
 	began := time.Now()
 	r, outcome, err := a.askInOrder(ctx, method, params, deadline, hedge)
@@ -159,6 +167,7 @@ func (a *asker) askInOrder(ctx context.Context, method string, params map[string
 		hedgeC = t.C
 	}
 	var failures []error
+	strangers := 0 // engines that do not know the session
 	for {
 		select {
 		case at := <-answers:
@@ -167,8 +176,13 @@ func (a *asker) askInOrder(ctx context.Context, method string, params map[string
 				return at.reply, outcomeAnswered, nil
 			}
 			var f *fault
-			if errors.As(at.err, &f) && !f.elsewhere() {
-				return nil, outcomeFault, f
+			if errors.As(at.err, &f) {
+				if f.Code == api.FaultSessionInvalid {
+					strangers++
+				}
+				if !f.elsewhere() || strangers == len(order) {
+					return nil, outcomeFault, f
+				}
 			}
 			failures = append(failures, fmt.Errorf("%s: %w", at.engine.name, at.err))
 			if asked < len(order) {

@@ -175,6 +175,30 @@ func TestAskWrongQueryIsFinal(t *testing.T) {
 	}
 }
 
+// TestAskSessionInvalidIsFinalWhenAllSaySo: one engine may be behind by a session key; an engine that was not heard may be the one that knows it.
+func TestAskSessionInvalidIsFinalWhenAllSaySo(t *testing.T) {
+	saying := func(code string) string {
+		return newScripted(t, func(string, string) string { return faultResponse(code, "no") }).URL
+	}
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	for name, c := range map[string]struct {
+		engines []string
+		final   bool
+	}{
+		"the only one": {[]string{saying("101")}, true},
+		"all":          {[]string{saying("101"), saying("101"), saying("101")}, true},
+		"one is gone":  {[]string{saying("101"), gone.URL, saying("101")}, false},
+		"one is busy":  {[]string{saying("105"), saying("101")}, false},
+	} {
+		a := testAsker(t, c.engines...)
+		_, err := a.ask(t.Context(), api.MethodCallEnd, map[string]any{}, 10*time.Second, 0)
+		if !errors.Is(err, &fault{Code: api.FaultSessionInvalid}) || errors.Is(err, errNoEngine) == c.final {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
 // TestAskHedges: the first engine is silent until the test ends; the answer comes from the second, long before the deadline.
 func TestAskHedges(t *testing.T) {
 	release := make(chan struct{})

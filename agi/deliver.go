@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,6 +21,11 @@ const (
 	deliverLast     = 5 * time.Second
 	deliverRefused  = time.Minute // the same for an end that an engine cannot take now though it takes others
 	inboxEvery      = 5 * time.Second
+
+	// An end goes without its session, and nobody pays for the call, when every engine has refused the session in so many rounds in a row, over
+	// a time in which any engine's feed has followed an edit of the session keys.
+	sessionRounds   = 3
+	sessionPatience = 30 * time.Second
 )
 
 // deliverer sends spooled ends to the engines until one has them.
@@ -29,12 +35,22 @@ type deliverer struct {
 	node    string
 	log     *slog.Logger
 	metrics *metrics
+	now     func() time.Time
 	signal  chan struct{}
 	inbox   func() // takes over what the dialplan wrote itself
+
+	mu      sync.Mutex
+	refused map[string]refusals // by file; a restart begins anew
 }
 
-func newDeliverer(s *spool, a *asker, node string, log *slog.Logger, m *metrics, inbox func()) *deliverer {
-	return &deliverer{spool: s, asker: a, node: node, log: log, metrics: m, inbox: inbox, signal: make(chan struct{}, 1)}
+// refusals are the rounds in a row in which every engine refused an end's session.
+type refusals struct {
+	rounds int
+	since  time.Time
+}
+
+func newDeliverer(s *spool, a *asker, node string, log *slog.Logger, m *metrics, now func() time.Time, inbox func()) *deliverer {
+	return &deliverer{spool: s, asker: a, node: node, log: log, metrics: m, now: now, inbox: inbox, signal: make(chan struct{}, 1), refused: map[string]refusals{}}
 }
 
 // wake says that the spool has a new end.
@@ -65,7 +81,7 @@ func (d *deliverer) run(ctx context.Context) {
 		wait := min(inboxEvery, time.Until(inboxAt))
 		var due []string
 		for _, name := range names {
-			if until := time.Until(retryAt[name]); until > 0 {
+			if until := retryAt[name].Sub(d.now()); until > 0 {
 				wait = min(wait, until)
 				continue
 			}
@@ -75,7 +91,7 @@ func (d *deliverer) run(ctx context.Context) {
 			answered := d.round(ctx, due, func(name string) {
 				wait := backoff(failures[name], deliverRefused)
 				failures[name]++
-				retryAt[name] = time.Now().Add(wait)
+				retryAt[name] = d.now().Add(wait)
 			})
 			if answered {
 				idle = 0
@@ -123,7 +139,7 @@ func (d *deliverer) round(ctx context.Context, names []string, later func(name s
 		if err == nil {
 			return true
 		}
-		d.metrics.ends.WithLabelValues(endRetried).Inc()
+		defer d.metrics.ends.WithLabelValues(endRetried).Inc()
 		mu.Lock()
 		defer mu.Unlock()
 		if errors.Is(err, errNoEngine) && !refusedForNow(err) {
@@ -161,10 +177,30 @@ func (d *deliverer) round(ctx context.Context, names []string, later func(name s
 	return !stop
 }
 
-// refusedForNow says that an engine looked at this very end and could not take it, so that others may still pass.
+// refusedForNow says that an engine looked at this very end and could not take it, so that others may still pass, whatever further engines said.
 func refusedForNow(err error) bool {
-	var f *fault
-	return errors.As(err, &f) && (f.Code == api.FaultInternal || f.Code == api.FaultApplication || f.Code == api.FaultAccountLocked)
+	return slices.ContainsFunc([]int{api.FaultInternal, api.FaultApplication, api.FaultAccountLocked, api.FaultSessionInvalid}, func(code int) bool {
+		return errors.Is(err, &fault{Code: code})
+	})
+}
+
+// outOfPatience notes whether every engine refused the end's session this time, and says when they have done so for long enough. After a
+// round in which an engine was not heard it counts anew: that one may come back with the key.
+func (d *deliverer) outOfPatience(name string, allRefused bool) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	r := d.refused[name]
+	if r.rounds == 0 {
+		r.since = d.now()
+	}
+	r.rounds++
+	enough := allRefused && r.rounds >= sessionRounds && d.now().Sub(r.since) >= sessionPatience
+	if !allRefused || enough {
+		delete(d.refused, name)
+	} else {
+		d.refused[name] = r
+	}
+	return enough
 }
 
 // deliver sends one end. nil: it is not in the spool any more, because an engine has it or because it was moved aside.
@@ -178,14 +214,17 @@ func (d *deliverer) deliver(ctx context.Context, name string) error {
 	}
 	if r.Session != "" {
 		err := d.send(ctx, r.members(d.node, true))
-		if err == nil {
-			return d.delivered(name, endDelivered)
-		}
 		var f *fault
-		if !errors.As(err, &f) || errors.Is(err, errNoEngine) {
+		final := errors.As(err, &f) && !errors.Is(err, errNoEngine)
+		unknown := final && f.Code == api.FaultSessionInvalid // to every engine
+		enough := d.outOfPatience(name, unknown)
+		switch {
+		case err == nil:
+			return d.delivered(name, endDelivered)
+		case !final || unknown && !enough:
 			return err
 		}
-		d.log.Error("an engine does not take the end with its session; sending it without", "call_id", r.CallID, "error", err)
+		d.log.Error("the end is not taken with its session; sending it without", "call_id", r.CallID, "error", err)
 	}
 	err = d.send(ctx, r.members(d.node, false))
 	if err == nil {

@@ -159,7 +159,7 @@ func TestEndsOutliveEverything(t *testing.T) {
 	}
 }
 
-// TestEndNobodyTakes: a session that is no engine's is left out; what is refused even then is kept aside, with the reason, and does not hold up others.
+// TestEndNobodyTakes: a session that is no engine's is left out in the end; what is refused even then is kept aside, with the reason, and does not hold up others.
 func TestEndNobodyTakes(t *testing.T) {
 	var l ledger
 	e := newScripted(t, nodeReply(func(method, body string) string {
@@ -178,12 +178,21 @@ func TestEndNobodyTakes(t *testing.T) {
 		l.end(body)
 		return response(stringMember("call_id", "x"))
 	}))
-	n := startAgent(t, t.TempDir(), e.URL)
+	now := &clock{now: time.Unix(1700000100, 0)}
+	n := startClocked(t, t.TempDir(), now, e.URL)
 	for _, id := range []string{"locked-1", "stuck-1", "poison-1", "good-1", "good-2"} {
 		expect(t, n.curl(t, "/end", strings.Replace(call1, "node1-1.1", id, 1)+"&op=&ended=1700000001&session=s1"), "status", "OK")
 	}
-	eventually(t, "the good ones are there", func() bool { return len(l.all()) == 2 })
-	eventually(t, "the poison is aside", func() bool { return len(n.inFolder(folderRejected)) == 1 })
+	eventually(t, "the good ones are there", func() bool {
+		now.add(sessionPatience)
+		n.deliverer.wake()
+		return len(l.all()) == 2
+	})
+	eventually(t, "the poison is aside", func() bool {
+		now.add(sessionPatience)
+		n.deliverer.wake()
+		return slices.Equal(n.inFolder(folderRejected), []string{"poison-1.json"})
+	})
 	data, err := os.ReadFile(filepath.Join(n.config.Spool, folderRejected, "poison-1.json"))
 	if err != nil || !strings.Contains(string(data), "member called: bad") || !strings.Contains(string(data), `"session": "s1"`) {
 		t.Errorf("kept aside: %s, %v", data, err)

@@ -167,7 +167,7 @@ const (
 // Fault codes of our own. Stable: a number is never used again for something else.
 const (
 	FaultCallIDReused   = 100 // the same call_id came with another body
-	FaultSessionInvalid = 101 // the session token was not made by us, or is damaged
+	FaultSessionInvalid = 101 // the session token was not made by us, is damaged, or has a key that this engine does not know yet; try another engine
 	FaultSessionExpired = 102 // the session token is too old
 	FaultNotYourCall    = 103 // the session or node member belongs to another node
 	FaultOverBudget     = 104 // no answer inside the budget; nothing was decided

@@ -9,7 +9,8 @@ func endMethod() *Method {
 		Help: "It is acknowledged only when the call's record (CDR) is durable, which may take longer than the budget: up to the engine's end timeout " +
 			"(5 s unless set otherwise). Until it is acknowledged the node keeps it and sends it again, to any engine; there is one CDR per call, however " +
 			"often it is sent. An expired session is accepted.\n\n" +
-			"On fault 101 (the session was not made by these engines) send it again without the session: the record is then made of the other members.",
+			"On fault 101 (this engine does not know the session) send it to the other engines, one of which may know a newer session key. When all have answered with 101 for " +
+			"half a minute, send it without the session: the record is then made of the other members, and nobody is charged.",
 		Signatures: structSignature(),
 		Request:    endMembers,
 		Reply: []Member{

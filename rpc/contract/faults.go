@@ -21,7 +21,7 @@ var faultDocs = []faultDoc{
 	{api.FaultSystem, "Kept for system errors.", "Not sent today."},
 	{api.FaultTransport, "Kept for transport errors.", "Not sent today; the transport's errors are HTTP statuses."},
 	{api.FaultCallIDReused, "This `call_id` (or, in a report, this `session`) came before with other members.", "Mend the client: a `call_id` is unique for ever."},
-	{api.FaultSessionInvalid, "The session was not made by these engines, or is damaged.", "`call.end`: send it again without the session."},
+	{api.FaultSessionInvalid, "This engine does not know the session: it is damaged, was not made by these engines, or was made a moment ago with a key that this one has not read yet.", "Ask the other engines. `call.end`: send it again without the session when all have refused it for half a minute."},
 	{api.FaultSessionExpired, "The session is too old.", "End the call; `call.end` still takes it."},
 	{api.FaultNotYourCall, "The session or the member `node` belongs to another node.", "Mend the client."},
 	{api.FaultOverBudget, "No answer inside the budget; nothing was decided.", "Ask another engine, or fall back."},
