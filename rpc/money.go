@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,26 +40,76 @@ func (q *query) askLedger(ask *charging.Ask) charging.Answer {
 	return answer
 }
 
-// maxBlindPayers is how many payers may be granted something in an hour while the ledger is away.
-const maxBlindPayers = 100_000
+// What a payer is granted while the ledger is away is counted within slices of time: all of a slice as one, until an hour after the last of it. So no hour, whenever it begins, has more than the cap,
+// and a payer takes no more room than there are slices, however much it calls.
+const (
+	blindWindow = time.Hour
+	blindSlice  = 10 * time.Minute
+	blindSlices = int(blindWindow/blindSlice) + 1 // that may have something which still counts
+	maxBlind    = 200_000                         // payers in all slices
+)
 
-// allowances are what this engine has granted within the hour while the ledger was away, by payer.
+// allowances are what this engine has granted within the hour while the ledger was away.
 type allowances struct {
-	mu    sync.Mutex
-	hour  int64
-	spent map[string]int64 // micro-units
+	mu     sync.Mutex
+	began  time.Time                       // zero: nothing was asked yet
+	now    time.Duration                   // since then; it never goes back
+	slices [blindSlices]map[string]allowed // by payer; time since began, in slices, modulo their number
+}
+
+type allowed struct {
+	amount int64         // micro-units
+	last   time.Duration // since allowances.began
 }
 
 func (a *allowances) grant(r *charging.Reserve, now time.Time) charging.Answer {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if hour := now.Unix() / 3600; hour != a.hour || a.spent == nil {
-		a.hour, a.spent = hour, make(map[string]int64)
+	slice := a.moveTo(now)
+	taken, spent := 0, make(map[string]int64, charging.MaxPayers)
+	for _, of := range a.slices {
+		taken += len(of)
 	}
-	if len(a.spent) >= maxBlindPayers {
+	if taken >= maxBlind {
 		return charging.Answer{State: charging.StateUnavailable}
 	}
-	return charging.GrantBlind(r, a.spent)
+	for _, payer := range r.Terms.Payers {
+		spent[payer.Key()] = a.spent(payer.Key())
+	}
+	answer := charging.GrantBlind(r, spent)
+	for payer, sum := range spent {
+		if amount := sum - a.spent(payer); amount > 0 { // its name may be a part of all that a session says
+			slice[strings.Clone(payer)] = allowed{slice[payer].amount + amount, a.now}
+		}
+	}
+	return answer
+}
+
+// moveTo forgets the slices that are over, and returns the one of now.
+func (a *allowances) moveTo(now time.Time) map[string]allowed {
+	if a.began.IsZero() {
+		a.began = now
+	}
+	before := int(a.now / blindSlice)
+	a.now = max(a.now, now.Sub(a.began))
+	current := int(a.now / blindSlice)
+	for n := max(before, current-blindSlices) + 1; n <= current; n++ {
+		a.slices[n%blindSlices] = nil
+	}
+	if a.slices[current%blindSlices] == nil {
+		a.slices[current%blindSlices] = make(map[string]allowed)
+	}
+	return a.slices[current%blindSlices]
+}
+
+// spent is what counts of what a payer was granted.
+func (a *allowances) spent(payer string) (sum int64) {
+	for _, of := range a.slices {
+		if one, ok := of[payer]; ok && a.now-one.last < blindWindow {
+			sum += one.amount
+		}
+	}
+	return sum
 }
 
 func writeCharges(w *wire.Writer, charges []charging.Booked) {

@@ -6,8 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"ringmaster/logic"
 	"ringmaster/logic/charging"
+	"ringmaster/logic/tariff"
 	"ringmaster/rpc/api"
 )
 
@@ -135,6 +138,68 @@ func TestRefusedAndUnavailableMoney(t *testing.T) {
 	e.must("call.end", members{"session": brave["session"], "talk_seconds": 9.0, "results": []any{members{"op": "connect", "status": "answer", "target": 0, "talk_seconds": 9.0}}})
 	if cdr := e.ledger.cdr(t, "r-4"); len(cdr.Blind) != 1 || cdr.Blind[0].Granted != 10 || cdr.Blind[0].Terms.Price.PricePerMinute != 600_000 || cdr.Finished[0].Talk != 9000 {
 		t.Errorf("%+v", cdr)
+	}
+}
+
+// TestNoHourHasMoreThanTheOutageCap, wherever it begins: one or two payers ask for what they like, at any instants.
+func TestNoHourHasMoreThanTheOutageCap(t *testing.T) {
+	t.Parallel()
+	ask := charging.Reserve{Minimum: 1, Blind: true, BlindCap: 1_000_000, Terms: charging.Terms{Maximum: 1000, Price: tariff.Rate{PricePerMinute: 600_000, FirstIncrement: 1, FurtherIncrement: 1, RoundingUnit: 1}}}
+	payers := []charging.Party{{Account: "anna", Parts: charging.Whole / 2}, {Number: "4930", Parts: charging.Whole / 2}, {Account: "bert", Parts: charging.Whole / 2}}
+	rapid.Check(t, func(t *rapid.T) {
+		var a allowances
+		at := time.Date(2026, 3, 2, 12, 59, 59, 0, time.UTC)
+		type granted struct {
+			at     time.Time
+			amount [3]int64
+		}
+		var all []granted
+		for range rapid.IntRange(1, 40).Draw(t, "asks") {
+			at = at.Add(time.Duration(rapid.SampledFrom([]int64{0, 1, 2, 599, 600, 601, 1800, 3598, 3599, 3600, 9000}).Draw(t, "seconds")) * time.Second)
+			first, second := rapid.IntRange(0, 2).Draw(t, "first"), rapid.IntRange(0, 2).Draw(t, "second")
+			r := ask
+			r.Wanted, r.Terms.Payers = rapid.Int64Range(1, 300).Draw(t, "wanted"), []charging.Party{payers[first], payers[second]}
+			one := granted{at: at}
+			if answer := a.grant(&r, at); answer.State == charging.StateBlind {
+				parts := r.Terms.Split(r.Terms.Price.Amount(answer.Seconds))
+				one.amount[first] += parts[0]
+				one.amount[second] += parts[1]
+			}
+			all = append(all, one)
+			for payer := range payers {
+				hour := int64(0)
+				for _, earlier := range all {
+					if at.Sub(earlier.at) < time.Hour {
+						hour += earlier.amount[payer]
+					}
+				}
+				if hour > ask.BlindCap {
+					t.Fatalf("payer %d was granted %d within an hour, of %d", payer, hour, ask.BlindCap)
+				}
+			}
+		}
+	})
+}
+
+// TestTheOutageCapIsWholeAgain an hour after the last that counted with it, and none of it before; what is forgotten takes no room.
+func TestTheOutageCapIsWholeAgain(t *testing.T) {
+	t.Parallel()
+	var a allowances
+	began := time.Date(2026, 3, 2, 12, 59, 59, 0, time.UTC)
+	for _, c := range []struct{ after, wanted, want int64 }{ // seconds
+		{0, 40, 40}, {2, 1000, 60}, {599, 1, 0}, {3601, 1, 0}, {3602, 1000, 100}, {600, 1, 0}, {3602 + 3599, 1, 0}, {3602 + 3600, 70, 70}, {3602 + 3600 + 1200, 1000, 30}, {3602 + 7200, 1000, 70},
+	} {
+		r := charging.Reserve{Wanted: c.wanted, Minimum: 1, Blind: true, BlindCap: 1_000_000, Terms: charging.Terms{Maximum: 1000, Payers: []charging.Party{{Account: "anna", Parts: charging.Whole}},
+			Price: tariff.Rate{PricePerMinute: 600_000, FirstIncrement: 1, FurtherIncrement: 1, RoundingUnit: 1}}}
+		if answer := a.grant(&r, began.Add(time.Duration(c.after)*time.Second)); answer.Seconds != c.want {
+			t.Errorf("after %d s: %+v, want %d s", c.after, answer, c.want)
+		}
+	}
+	a.moveTo(began.Add(24 * time.Hour))
+	for _, of := range a.slices {
+		if len(of) > 0 {
+			t.Errorf("a day later: %v", of)
+		}
 	}
 }
 

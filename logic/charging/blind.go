@@ -1,6 +1,6 @@
 package charging
 
-// GrantBlind decides a reservation while the ledger is away: by what the service allows each payer to spend so, and no more. spent is what was granted in that way within
+// GrantBlind decides a reservation while the ledger is away: by what the service allows each payer to spend so, and no more. spent is what the payers were granted in that way within
 // the hour, by Party.Key, and is kept true.
 func GrantBlind(r *Reserve, spent map[string]int64) Answer {
 	if !r.Blind {
