@@ -122,3 +122,35 @@ func TestVouchers(t *testing.T) {
 	}
 	wellKept(t, dsn)
 }
+
+// TestAVoucherSentAgain: whoever has redeemed it is told so, also when its budget of wrong ones is used up; nothing else is let through then.
+func TestAVoucherSentAgain(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	accounts(t, dsn, map[string]string{"anna": "", "bert": ""})
+	mustExec(t, dsn, "SELECT add_voucher('GOLD-0001', 20, 'EUR'); SELECT add_voucher('GOLD-0002', 20, 'EUR')")
+	l := newLedger(t, dsn)
+	try := func(account, code string, want charging.State) {
+		t.Helper()
+		if got, err := l.Recharge(within(t), account, code); err != nil || got.State != want || want == charging.StateGranted && got.Balance != 20_000_000 {
+			t.Errorf("%s, %s: %+v, %v", account, code, got, err)
+		}
+	}
+	try("anna", "GOLD-0001", charging.StateGranted)
+	for i := range 10 {
+		try("anna", fmt.Sprint("WRONG-", i), charging.StateRefused)
+		try("bert", "GOLD-0001", charging.StateRefused)
+	}
+	for range 2 {
+		try("anna", "GOLD-0001", charging.StateGranted)
+		try("bert", "GOLD-0001", charging.StateRefused)
+		try("anna", "GOLD-0002", charging.StateRefused)
+	}
+	if n := ask[int](t, dsn, "SELECT sum(failures) FROM secret_try WHERE scope = 'voucher'"); n != 20 {
+		t.Errorf("%d wrong ones are counted", n)
+	}
+	if got := balance(t, dsn, "anna") + ", " + balance(t, dsn, "bert"); got != "20 0, 0 0" {
+		t.Errorf("balances %s", got)
+	}
+	wellKept(t, dsn)
+}
