@@ -138,3 +138,28 @@ func TestASecondConversationOfOneCharge(t *testing.T) {
 		t.Errorf("the second: %+v", in)
 	}
 }
+
+// TestNumbersWithAPlusSign: a parameter of type number may have one. Rates and accounts have none.
+func TestNumbersWithAPlusSign(t *testing.T) {
+	rows := followOnRows(t)
+	rows.ScriptParameters = append(rows.ScriptParameters, logic.ScriptParameterRow{Script: "s", Parameter: "there", Type: "number"}, logic.ScriptParameterRow{Script: "s", Parameter: "line", Type: "number"})
+	rows.ServiceParameters = append(rows.ServiceParameters, logic.ServiceParameterRow{Service: "acme_card", Parameter: "there", Value: "+49301234567"}, logic.ServiceParameterRow{Service: "acme_card", Parameter: "line", Value: "+4940111"})
+	rows.TariffRates = append(rows.TariffRates, logic.TariffRateRow{TariffRateID: 9, Tariff: "card", PricePerMinute: 5_000_000, FirstIncrement: 1, FurtherIncrement: 1}) // of all other numbers
+	for i := range rows.Steps {
+		if s := &rows.Steps[i]; s.Step == "pay" {
+			s.Parameters = []byte(`{"tariff": "${tariff}", "number": "${there}", "account_number": "${line}", "credit_account_number": "${line}", "credit_per_mille": 10}`)
+		}
+	}
+	snapshot := compile(t, rows)
+	call := logic.Session{CallID: "call-1", Node: "node", Caller: "4930111", Called: "110", StartedAt: monday}
+	var out logic.Outcome
+	snapshot.Step(&call, logic.Event{Kind: logic.EventStart}, monday, &out)
+	snapshot.Step(&call, results(t, "collect digits digits=110"), monday, &out)
+	if out.Ask.Kind != logic.AskLedger {
+		t.Fatalf("asks for nothing: %+v", out)
+	}
+	terms := out.Ask.Ledger.Reserve.Terms
+	if terms.Number != "49301234567" || terms.Price.PricePerMinute != 60_000 || terms.Payers[0].Number != "4940111" || terms.Credit.Number != "4940111" {
+		t.Errorf("%+v", terms)
+	}
+}

@@ -2,6 +2,7 @@ package script
 
 import (
 	"fmt"
+	"strings"
 
 	"ringmaster/logic/call"
 	"ringmaster/logic/charging"
@@ -45,10 +46,13 @@ func (p *partyOperand) party(w *Walk, parts int64) charging.Party {
 		return charging.Party{Account: p.account.value(w), Parts: parts}
 	}
 	if len(p.number.parts) > 0 {
-		return charging.Party{Number: p.number.value(w), Parts: parts}
+		return charging.Party{Number: digits(p.number.value(w)), Parts: parts}
 	}
 	return charging.Party{}
 }
+
+// digits are a number as tariffs and accounts have it. Parameters of services and targets may have a plus sign.
+func digits(number string) string { return strings.TrimPrefix(number, "+") }
 
 // party reads an account from the parameters name and name_number.
 func (b *blockCompiler) party(name string) (p partyOperand) {
@@ -185,7 +189,7 @@ func (c *chargeBlock) refused(w *Walk, reason charging.Reason) string {
 // terms is what the conversation is charged by, or why it cannot be.
 func (c *chargeBlock) terms(w *Walk) (t charging.Terms, reason charging.Reason) {
 	from := w.service.Slots[c.tariff].Object.(*table.Tariff)
-	number := c.number.value(w)
+	number := digits(c.number.value(w))
 	rate, row, ok := from.Find(number, w.now)
 	if !ok {
 		if w.Tracing() {
