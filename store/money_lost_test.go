@@ -239,14 +239,9 @@ func TestMoreCallsAreLostThanOneLookFinds(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustExec(t, dsn, "UPDATE node_status SET last_seen = last_seen - interval '70 seconds'")
-	for range 2 {
-		if err := l.Reap(within(t), true); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if n := ask[int](t, dsn, "SELECT count(*) FROM cdr WHERE outcome = 'node_lost'"); n != len(live) {
-		t.Errorf("%d CDRs of %d calls", n, len(live))
-	}
+	await(t, func() bool { // a look that takes too long is left, and done again
+		return l.Reap(within(t), true) == nil && ask[int](t, dsn, "SELECT count(*) FROM cdr WHERE outcome = 'node_lost'") == len(live)
+	})
 	if n := ask[int](t, dsn, "SELECT cardinality(calls) FROM node_status"); n > 0 {
 		t.Errorf("the node is still said to have %d calls", n)
 	}
