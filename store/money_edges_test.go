@@ -11,8 +11,19 @@ import (
 
 	"ringmaster/logic"
 	"ringmaster/logic/charging"
+	"ringmaster/store"
 	"ringmaster/store/storetest"
 )
+
+// loseNodes lets 70 seconds pass in which nothing is heard, and closes what is lost.
+func loseNodes(t *testing.T, dsn string, l *store.Ledger) {
+	t.Helper()
+	mustExec(t, dsn, `UPDATE node_status SET last_seen = last_seen - interval '70 seconds'; UPDATE reservation SET created_at = created_at - interval '70 seconds';
+		UPDATE live_call SET answered_at = answered_at - interval '70 seconds', seen_at = seen_at - interval '70 seconds', started_at = started_at - interval '70 seconds'`)
+	if err := l.Reap(within(t), true); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // TestACreditLimitThatIsLoweredWhileAnAskWaits: holds for that ask too: what an account may spend is read when it is locked, not before.
 func TestACreditLimitThatIsLoweredWhileAnAskWaits(t *testing.T) {
@@ -199,11 +210,7 @@ func TestAFreeConversationBeforeTheFirstCharge(t *testing.T) {
 	beat()
 	askLedger(t, l, reserve("call-1", payBy("anna"), 900, 1)) // a prompt says the price; nobody was called yet
 	beat()
-	mustExec(t, dsn, `UPDATE node_status SET last_seen = last_seen - interval '70 seconds'; UPDATE reservation SET created_at = created_at - interval '70 seconds';
-		UPDATE live_call SET answered_at = answered_at - interval '70 seconds', seen_at = seen_at - interval '70 seconds', started_at = started_at - interval '70 seconds'`)
-	if err := l.Reap(within(t), true); err != nil {
-		t.Fatal(err)
-	}
+	loseNodes(t, dsn, l)
 	if got := balance(t, dsn, "anna"); got != "10 0" {
 		t.Errorf("ten minutes that were free are charged: %s", got)
 	}
@@ -229,11 +236,7 @@ func TestTheConversationBeforeIsPaidOnce(t *testing.T) {
 	if _, err := l.Heartbeat(within(t), "node1", "boot-1", 1, []charging.LiveCall{{CallID: "call-1", AnsweredAt: time.Now().Add(-15 * time.Second), Talk: 4 * time.Second, Final: true, Over: true}}); err != nil {
 		t.Fatal(err)
 	}
-	mustExec(t, dsn, `UPDATE node_status SET last_seen = last_seen - interval '70 seconds'; UPDATE reservation SET created_at = created_at - interval '70 seconds';
-		UPDATE live_call SET answered_at = answered_at - interval '70 seconds', seen_at = seen_at - interval '70 seconds', started_at = started_at - interval '70 seconds'`)
-	if err := l.Reap(within(t), true); err != nil {
-		t.Fatal(err)
-	}
+	loseNodes(t, dsn, l)
 	if got := balance(t, dsn, "anna"); got != "7.96 0" {
 		t.Errorf("one conversation of 4 s (2.04) is charged so that %s is left: %s", got, ask[string](t, dsn, "SELECT charges::text FROM cdr"))
 	}
@@ -345,11 +348,8 @@ func TestALateEndWhenTheCreditedNumberHasMoved(t *testing.T) {
 	if _, err := l.Heartbeat(within(t), "node1", "boot-1", 1, []charging.LiveCall{{CallID: "call-1", Talk: 100 * time.Second}}); err != nil {
 		t.Fatal(err)
 	}
-	mustExec(t, dsn, `UPDATE node_status SET last_seen = last_seen - interval '70 seconds'; UPDATE reservation SET created_at = created_at - interval '700 seconds';
-		UPDATE live_call SET answered_at = answered_at - interval '70 seconds', seen_at = seen_at - interval '70 seconds', started_at = started_at - interval '70 seconds'`)
-	if err := l.Reap(within(t), true); err != nil {
-		t.Fatal(err)
-	}
+	mustExec(t, dsn, "UPDATE reservation SET created_at = created_at - interval '10 minutes'")
+	loseNodes(t, dsn, l)
 	mustExec(t, dsn, "UPDATE account_number SET account = 'new' WHERE number = '49900'")
 	endLedger(t, l, over("call-1", 100*time.Second))
 	if got := balance(t, dsn, "anna") + ", " + balance(t, dsn, "old") + ", " + balance(t, dsn, "new"); got != "9 0, 0.5 0, 0 0" {
@@ -373,11 +373,8 @@ func TestALateEndWithoutSession(t *testing.T) {
 	if _, err := l.Heartbeat(within(t), "node1", "boot-1", 1, []charging.LiveCall{{CallID: "call-1", Talk: 200 * time.Second}}); err != nil {
 		t.Fatal(err)
 	}
-	mustExec(t, dsn, `UPDATE node_status SET last_seen = last_seen - interval '70 seconds'; UPDATE reservation SET created_at = created_at - interval '700 seconds';
-		UPDATE live_call SET answered_at = answered_at - interval '70 seconds', seen_at = seen_at - interval '70 seconds', started_at = started_at - interval '70 seconds'`)
-	if err := l.Reap(within(t), true); err != nil {
-		t.Fatal(err)
-	}
+	mustExec(t, dsn, "UPDATE reservation SET created_at = created_at - interval '10 minutes'")
+	loseNodes(t, dsn, l)
 	before := balance(t, dsn, "anna")
 	cdr := logic.FallbackCDR(&logic.Session{CallID: "call-1", Node: "node1"}, logic.EndEvent{Talk: 200 * time.Second, Cause: 16}, time.Now())
 	endLedger(t, l, cdr)
