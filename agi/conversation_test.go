@@ -235,7 +235,7 @@ func TestWhatIsNotExtended(t *testing.T) {
 	stop := stale()
 	expect(t, n.curl(t, "/next", call1+"&step=1&op=connect&target=0&dialstatus=ANSWER&talk_ms=1500&cause=16"), "op", "play", "step", "2")
 	eventually(t, "the heartbeat says how long they talked, as long as the dialogue goes on", func() bool {
-		return strings.Contains(g.heard(), "<double>1.5</double>") && strings.Contains(g.heard(), "<name>final</name><value><boolean>1</boolean>")
+		return strings.Contains(g.heard(), "<double>1.5</double>") && strings.Contains(g.heard(), "<name>final</name><value><boolean>1</boolean>") && strings.Contains(g.heard(), "<name>over</name><value><boolean>1</boolean>")
 	})
 	eventually(t, "the conversation is over", func() bool { return stale() > stop+2 })
 	expect(t, n.curl(t, "/next", call1+"&step=2&op=play&playback=SUCCESS"), "op", "connect", "step", "3")

@@ -222,6 +222,9 @@ func names(calls []charging.LiveCall) (list []string) {
 		if one.Final {
 			text += "!"
 		}
+		if one.Over {
+			text += "."
+		}
 		list = append(list, text)
 	}
 	return list

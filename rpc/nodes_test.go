@@ -44,8 +44,8 @@ func TestNodes(t *testing.T) {
 		t.Errorf("heartbeats %q, want %q", e.ledger.heartbeats, want)
 	}
 	e.must("node.heartbeat", report.with(members{"talking": []any{members{"call_id": "a-1", "talk_seconds": 41.5},
-		members{"call_id": "a-2", "talk_seconds": 3, "final": true, "answered_at": "2026-11-23T09:00:05Z"}}}))
-	if want := nodeA + " boot-1 2 [a-1+41.5s a-2@09:00:05+3s!]"; e.ledger.heartbeats[2] != want {
+		members{"call_id": "a-2", "talk_seconds": 3, "final": true, "over": true, "answered_at": "2026-11-23T09:00:05Z"}}}))
+	if want := nodeA + " boot-1 2 [a-1+41.5s a-2@09:00:05+3s!.]"; e.ledger.heartbeats[2] != want {
 		t.Errorf("heartbeats %q, want %q", e.ledger.heartbeats, want)
 	}
 	e.ledger.extensions = nil
@@ -87,6 +87,7 @@ func TestNodes(t *testing.T) {
 		"talking since yesterday": {members{"talking": []any{members{"call_id": "a-1", "answered_at": "yesterday"}}}, api.FaultInvalidParameters},
 		"talked before":           {members{"talking": []any{members{"call_id": "a-1", "talk_seconds": -1}}}, api.FaultInvalidParameters},
 		"talked in words":         {members{"talking": []any{members{"call_id": "a-1", "talk_seconds": "5"}}}, api.FaultInvalidParameters},
+		"over in words":           {members{"talking": []any{members{"call_id": "a-1", "over": "yes"}}}, api.FaultInvalidParameters},
 		"final in words":          {members{"talking": []any{members{"call_id": "a-1", "final": "yes"}}}, api.FaultInvalidParameters},
 		"too many calls":          {members{"calls": slices.Repeat([]any{"a"}, contract.MaxLiveCalls+1)}, api.FaultInvalidParameters},
 	} {
