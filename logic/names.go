@@ -26,13 +26,11 @@ type (
 	CallOutcome  = call.Outcome
 	EndEvent     = call.EndEvent
 
-	Event     = script.Event
-	EventKind = script.EventKind
-	Ask       = script.Ask
-	AskKind   = script.AskKind
-	Outcome   = script.Outcome
-	Trace     = script.Trace
-	Decision  = script.Decision
+	Event    = script.Event
+	Ask      = script.Ask
+	Outcome  = script.Outcome
+	Trace    = script.Trace
+	Decision = script.Decision
 
 	Problem             = rows.Problem
 	Rows                = rows.Rows
