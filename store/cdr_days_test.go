@@ -501,3 +501,55 @@ func TestTheReaperLooksCallsUp(t *testing.T) {
 		t.Errorf("all keys were read %d times", n)
 	}
 }
+
+// TestCallsAreLookedUp: ends and heartbeats go by their calls, not through all that is pending, also where the planner has last seen tables of which next to nothing was.
+func TestCallsAreLookedUp(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	accounts(t, dsn, map[string]string{"anna": "100000"})
+	const add = `SET ringmaster.booking = 'on';
+		INSERT INTO reservation (call_id, node, charge, payer, account, state, amount, seconds, expires_at, settled_at, terms, body)
+			SELECT '%[1]s-' || i, 'node1', 1, 1, 'anna', '%[2]s', 0.6, 60, now() + interval '1 hour', %[3]s, '{}', 7 FROM generate_series(1, 3000) AS i;
+		INSERT INTO limit_place (call_limit, key, call_id, node, expires_at, released_at) SELECT 'many', 'k', '%[1]s-' || i, 'node1', now() + interval '1 hour', %[3]s FROM generate_series(1, 3000) AS i;`
+	mustExec(t, dsn, "INSERT INTO call_limit (call_limit, maximum_calls) VALUES ('many', 5000); "+fmt.Sprintf(add, "old", "voided", "now()")+"ANALYZE")
+	s, err := store.Open(t.Context(), store.Config{DSN: dsn, Engine: "busy"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := s.NewLedger()
+	if err := l.Register(within(t), "node1", "boot-1", 80, 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	heartbeat := func(id string) {
+		t.Helper()
+		if _, err := l.Heartbeat(within(t), "node1", "boot-1", 1, []charging.LiveCall{{CallID: id}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ids := make([]string, 20)
+	for i := range ids {
+		ids[i] = fmt.Sprint("call-", i)
+		askLedger(t, l, reserve(ids[i], payBy("anna"), 60, 1))
+	}
+	for _, id := range ids[:10] { // often enough for plans that are kept
+		heartbeat(id)
+		endLedger(t, l, over(id, 10*time.Second))
+	}
+	mustExec(t, dsn, fmt.Sprintf(add, "live", "pending", "NULL")+`UPDATE account_balance SET pending = pending + 1800;
+		INSERT INTO live_call (call_id, node, started_at) SELECT 'live-' || i, 'node1', now() FROM generate_series(1, 3000) AS i`)
+	const read = `SELECT coalesce(sum(idx_tup_read), 0)::int + (SELECT coalesce(sum(seq_tup_read), 0)::int FROM pg_stat_user_tables WHERE relname IN ('reservation', 'limit_place'))
+		FROM pg_stat_user_indexes WHERE relname IN ('reservation', 'limit_place')`
+	await(t, func() bool { return ask[int](t, dsn, read) > 0 })
+	before := ask[int](t, dsn, read)
+	for _, id := range ids[10:] {
+		heartbeat(id)
+		endLedger(t, l, over(id, 10*time.Second))
+	}
+	l.Close()
+	s.Close() // sessions tell of what they have read when they end
+	await(t, func() bool { return ask[int](t, dsn, read) > before })
+	if n := ask[int](t, dsn, read) - before; n > 3000 {
+		t.Errorf("10 heartbeats and 10 ends have read %d entries of indexes and rows", n)
+	}
+	wellKept(t, dsn)
+}

@@ -530,3 +530,30 @@ func trimmed(figures string) string {
 	fmt.Sscan(figures, &amount, &pending)
 	return fmt.Sprintf("%.6f %.6f", amount, pending)
 }
+
+// TestAnEndSentManyTimesAtOnceIsToldTheSame: those that share a transaction, too, are told what was charged, and not twice of it.
+func TestAnEndSentManyTimesAtOnceIsToldTheSame(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Database(t)
+	accounts(t, dsn, map[string]string{"anna": "100"})
+	s, err := store.Open(t.Context(), store.Config{DSN: dsn, Engine: "told"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	l := s.NewLedger()
+	defer l.Close()
+	askLedger(t, l, reserve("call-1", payBy("anna"), 60, 1))
+	want := fmt.Sprint(endLedger(t, l, over("call-1", 10*time.Second)))
+	var again sync.WaitGroup
+	for range 64 {
+		again.Go(func() {
+			booked, err := l.End(within(t), over("call-1", 10*time.Second))
+			if got := fmt.Sprint(booked); err != nil || got != want {
+				t.Errorf("told %s, %v; want %s", got, err, want)
+			}
+		})
+	}
+	again.Wait()
+	wellKept(t, dsn)
+}

@@ -199,9 +199,9 @@ func TestNothingIsSpentTwice(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	dsn := storetest.Database(t)
-	accounts(t, dsn, map[string]string{"anna": "1", "blocked": "1", "dollar": "1", "one": "100", "hour": "100", "home": "100"})
+	accounts(t, dsn, map[string]string{"anna": "1", "blocked": "1", "dollar": "1", "one": "100", "hour": "100", "home": "100", "nowhere": "100"})
 	mustExec(t, dsn, `UPDATE account SET state = 'blocked' WHERE account = 'blocked'; UPDATE account SET maximum_calls = 1 WHERE account = 'one';
-		UPDATE account SET spend_per_hour = 1 WHERE account = 'hour'; UPDATE account SET new_countries = false WHERE account = 'home'; INSERT INTO account_country VALUES ('home', '33');
+		UPDATE account SET spend_per_hour = 1 WHERE account = 'hour'; UPDATE account SET new_countries = false WHERE account IN ('home', 'nowhere'); INSERT INTO account_country VALUES ('home', '33');
 		INSERT INTO account_number VALUES ('4930111', 'anna')`)
 	l := newLedger(t, dsn)
 	if got := askLedger(t, l, reserve("c-one", payBy("one"), 10, 1)); got.State != charging.StateGranted {
@@ -217,7 +217,7 @@ func TestRefusals(t *testing.T) {
 		want    string
 	}{
 		{payBy("nobody"), 1, "no_account"}, {payBy("blocked"), 1, "blocked"}, {dollars, 1, "currency"}, {payBy("anna"), 101, "no_money"}, {payBy("one"), 1, "too_many_calls"},
-		{payBy("hour"), 101, "spend_per_hour"}, {payBy("home"), 1, "new_country"}, {payBy("anna", "blocked"), 1, "blocked"}, {byNumber, 100, ""},
+		{payBy("hour"), 101, "spend_per_hour"}, {payBy("home"), 1, "new_country"}, {payBy("nowhere"), 1, "new_country"}, {payBy("anna", "blocked"), 1, "blocked"}, {byNumber, 100, ""},
 	} {
 		got := askLedger(t, l, reserve(fmt.Sprint("c-", i), c.terms, 200, c.minimum))
 		if string(got.Reason) != c.want || (got.State == charging.StateGranted) != (c.want == "") {

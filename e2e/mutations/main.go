@@ -61,6 +61,7 @@ var mutations = []mutation{
 	{"a cap forgets calls that have gone on for an hour", "store/ledger/extend.go", "if account != nil && was != nil {", "if false {", "TestSpendPerHourOfLongCalls"},
 	{"one of several claims is kept", "store/ledger/decide.go", "claims = r.claims || g.claims FROM each g", "claims = r.claims || g.claims[1:1] FROM each g", "TestWhatOneAnswerHoldsTwoOthersGiveBack"},
 	{"a late end without its session takes all back", "store/ledger/settle.go", "charges = nil // it comes", "_ = charges // it comes", "TestALateEndWithoutSession"},
+	{"ends read all that is pending", "store/ledger/settle.go", "AND r.settled_at IS NULL", "AND r.state = 'pending'", "TestCallsAreLookedUp"},
 	{"the reaper looks into every day", "store/ledger/reap.go", "DELETE FROM live_call l USING cdr_key c", "DELETE FROM live_call l USING cdr c", "TestACallLooksAtNoOtherDay"},
 }
 

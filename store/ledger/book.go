@@ -133,9 +133,10 @@ func creditedBefore(was map[line]int64, charge line) (of line, had bool) {
 	return line{}, false
 }
 
-// What calls were charged that have their CDRs: keysSQL says of which day those are, so that chargesSQL looks at no other.
+// What calls were charged that have their CDRs: keysSQL says of which day those are, so that chargesSQL looks at no other. Its plan is made for those days, and not kept: one for any days would open, and lock, each partition.
 const (
-	keysSQL    = `SELECT array_agg(k.call_id), array_agg(k.node), array_agg(k.recorded_at) FROM cdr_key k JOIN unnest($1::text[], $2::text[]) AS g (call_id, node) USING (call_id, node)`
+	keysSQL = `SELECT array_agg(k.call_id), array_agg(k.node), array_agg(k.recorded_at), set_config('plan_cache_mode', 'force_custom_plan', true)
+		FROM cdr_key k JOIN unnest($1::text[], $2::text[]) AS g (call_id, node) USING (call_id, node)`
 	chargesSQL = `SELECT c.call_id, c.node, c.charges FROM cdr c JOIN unnest($1::text[], $2::text[], $3::timestamptz[]) AS g (call_id, node, recorded_at) USING (call_id, node, recorded_at)
 		WHERE c.recorded_at = ANY ($3)`
 	correctionsSQL = `SELECT c.call_id, c.node, c.charges FROM cdr_correction c JOIN unnest($1::text[], $2::text[]) AS g (call_id, node) USING (call_id, node)`
@@ -144,15 +145,16 @@ const (
 // tell gives each end what its call was charged: by this transaction, or before.
 func tell(ctx context.Context, tx pgx.Tx, ends []*ended, out *settlement) error {
 	var ids, nodes []string
+	before := make(map[[2]string][]charging.Booked)
 	for _, end := range ends {
-		if key := keyOf(&end.CDR); !out.stored[key] && holds(&end.CDR) {
-			ids, nodes = append(ids, key[0]), append(nodes, key[1])
+		key := keyOf(&end.CDR)
+		if _, asked := before[key]; !asked && !out.stored[key] && holds(&end.CDR) {
+			ids, nodes, before[key] = append(ids, key[0]), append(nodes, key[1]), nil
 		}
 	}
-	before := make(map[[2]string][]charging.Booked)
 	if len(ids) > 0 {
 		var days []time.Time
-		if err := tx.QueryRow(ctx, keysSQL, ids, nodes).Scan(&ids, &nodes, &days); err != nil {
+		if err := tx.QueryRow(ctx, keysSQL, ids, nodes).Scan(&ids, &nodes, &days, nil); err != nil {
 			return err
 		}
 		if err := readCharges(ctx, tx, before, chargesSQL, ids, nodes, days); err != nil {

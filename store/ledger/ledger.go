@@ -54,7 +54,9 @@ func New(c Config) *Ledger {
 		l.now = time.Now
 	}
 	l.ends = newBatcher(queueCDR, l, l.writeEnds)
-	l.nodes = newBatcher(queueNode, l, func(ctx context.Context, batch []heartbeat.Report) error { return heartbeat.Write(ctx, l.pool, batch) })
+	l.nodes = newBatcher(queueNode, l, func(ctx context.Context, batch []heartbeat.Report) error {
+		return heartbeat.Write(ctx, l.pool, keyedSQL, batch)
+	})
 	l.asks, l.secrets = newAsker(l, queueAsk, MaxBatch), newAsker(l, queueSecret, maxSecrets)
 	ctx, stop := context.WithCancel(context.Background())
 	l.life, l.stop = ctx, stop

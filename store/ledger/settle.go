@@ -97,7 +97,7 @@ WITH given AS MATERIALIZED (
 ), settled AS (
 	UPDATE reservation r SET state = s.state, posted = s.posted, talk_ms = s.talk_ms, settled_at = clock_timestamp()
 	FROM jsonb_to_recordset($3::jsonb) AS s (call_id text, node text, charge integer, payer integer, state text, posted numeric, talk_ms bigint) JOIN stored USING (call_id, node)
-	WHERE r.call_id = s.call_id AND r.node = s.node AND r.charge = s.charge AND r.payer = s.payer AND r.state = 'pending'
+	WHERE r.call_id = s.call_id AND r.node = s.node AND r.charge = s.charge AND r.payer = s.payer AND r.settled_at IS NULL
 	RETURNING r.account, r.amount
 ), changes AS (
 	SELECT account, sum(balance) AS balance, sum(pending) AS pending FROM (
@@ -105,7 +105,7 @@ WITH given AS MATERIALIZED (
 ), booked AS (
 	UPDATE account_balance b SET balance = b.balance + c.balance, pending = b.pending - c.pending FROM changes c WHERE b.account = c.account
 ), released AS (
-	UPDATE limit_place p SET released_at = clock_timestamp() FROM stored s WHERE p.call_id = s.call_id AND p.node = s.node AND p.released_at IS NULL
+	UPDATE limit_place p SET released_at = clock_timestamp() FROM stored s WHERE p.call_id = s.call_id AND p.node = s.node AND coalesce(p.released_at, 'infinity') = 'infinity'
 ), gone AS (
 	DELETE FROM live_call l USING stored s WHERE l.call_id = s.call_id AND l.node = s.node
 )

@@ -16,8 +16,8 @@ import (
 type state struct {
 	numbers      map[string]string // E.164 number → account
 	accounts     map[string]*charging.Account
-	countries    map[string][]string // of accounts that may not call others
-	bound        map[string]bool     // accounts that may call only those
+	locked       map[string]bool     // accounts that may pay: the others are only looked at
+	countries    map[string][]string // of accounts that may call no others
 	credit       map[string]int64    // credit limits that are in Available, micro-units
 	reservations map[charging.Key][]reservation
 	ended        map[[2]string]bool // calls that have a CDR: by call id and node
@@ -80,11 +80,16 @@ func (s *state) account(p charging.Party) *charging.Account {
 	return s.accounts[name]
 }
 
-// What scanBalance and scanAccount read: what an account has, and what an operator says of it.
+// What scanBalance, scanLooked and scanAccount read: what an account has, and what an operator says of it. Only where it has a cap is looked up what it has spent lately, or for how many calls it pays.
 const (
 	balanceColumns = `b.account, (b.balance * 1000000)::bigint, (b.pending * 1000000)::bigint FROM account_balance b`
-	accountColumns = `a.account, a.currency, a.state = 'active' AND (a.valid_to IS NULL OR a.valid_to > now()), (a.credit_limit * 1000000)::bigint,
-			a.maximum_calls::bigint, (a.spend_per_hour * 1000000)::bigint, (a.spend_per_day * 1000000)::bigint, a.new_countries FROM account a`
+	accountColumns = `a.account, a.currency, a.state = 'active' AND (a.valid_to IS NULL OR a.valid_to > now()), (a.credit_limit * 1000000)::bigint`
+	spentColumn    = `(SELECT coalesce((sum(CASE r.state WHEN 'pending' THEN r.amount ELSE r.posted END) * 1000000)::bigint, 0) FROM reservation r WHERE r.account = a.account AND r.created_at > now() - interval `
+	capColumns     = `a.maximum_calls::bigint, (a.spend_per_hour * 1000000)::bigint, (a.spend_per_day * 1000000)::bigint,
+			CASE WHEN a.maximum_calls IS NOT NULL THEN (SELECT count(*) FROM (SELECT DISTINCT r.call_id, r.node FROM reservation r WHERE r.account = a.account AND r.state = 'pending') AS calls) ELSE 0 END,
+			CASE WHEN a.spend_per_hour IS NOT NULL THEN ` + spentColumn + `'1 hour') ELSE 0 END,
+			CASE WHEN a.spend_per_day IS NOT NULL THEN ` + spentColumn + `'1 day') ELSE 0 END,
+			CASE WHEN NOT a.new_countries THEN ARRAY (SELECT c.country_code FROM account_country c WHERE c.account = a.account) END`
 )
 
 // The statements that read and lock. $1 account names, $2 numbers.
@@ -93,7 +98,7 @@ const (
 	// Accounts that are only looked at: $3 cards.
 	lookedSQL      = `IN (SELECT unnest($1::text[]) UNION SELECT account FROM account_number WHERE number = ANY ($2::text[]) UNION SELECT account FROM card WHERE card = ANY ($3::text[]))`
 	lookBalanceSQL = `SELECT ` + balanceColumns + ` WHERE b.account ` + lookedSQL
-	lookSQL        = `SELECT ` + accountColumns + ` WHERE a.account ` + lookedSQL
+	lookSQL        = `SELECT ` + accountColumns + ` FROM account a WHERE a.account ` + lookedSQL
 	// In the order of names, so that no two transactions wait for each other in a circle. $3 and $4 calls whose earlier charges shrink, $5 accounts that nobody waits for.
 	givenSQL = `SELECT unnest($1::text[]) AS account UNION SELECT account FROM account_number WHERE number = ANY ($2::text[])
 			UNION SELECT h.account FROM unnest($3::text[], $4::text[]) AS c (call_id, node),
@@ -103,25 +108,14 @@ const (
 	freeSQL  = `SELECT ` + balanceColumns + ` WHERE b.account IN (` + givenSQL + `) AND ($6 OR b.account = ANY ($5::text[])) ORDER BY b.account FOR UPDATE OF b SKIP LOCKED`
 	wantsSQL = `SELECT b.account FROM account_balance b WHERE b.account IN (` + givenSQL + `) AND ($6 OR b.account = ANY ($5::text[]))`
 	// A statement of its own, after the lock: who held it may have been an operator, whose edit of the account a statement that waited does not see.
-	accountsSQL = `SELECT ` + accountColumns + ` WHERE a.account IN (` + givenSQL + `)`
-	// What accounts with caps have spent lately, and how many calls they pay for.
-	capsSQL = `WITH given AS MATERIALIZED (SELECT unnest($1::text[]) AS account UNION SELECT account FROM account_number WHERE number = ANY ($2::text[]))
-		SELECT a.account,
-			CASE WHEN a.maximum_calls IS NOT NULL THEN (SELECT count(*) FROM (SELECT DISTINCT r.call_id, r.node FROM reservation r WHERE r.account = a.account AND r.state = 'pending') AS calls) ELSE 0 END,
-			CASE WHEN a.spend_per_hour IS NOT NULL THEN (SELECT coalesce((sum(CASE r.state WHEN 'pending' THEN r.amount ELSE r.posted END) * 1000000)::bigint, 0)
-				FROM reservation r WHERE r.account = a.account AND r.created_at > now() - interval '1 hour') ELSE 0 END,
-			CASE WHEN a.spend_per_day IS NOT NULL THEN (SELECT coalesce((sum(CASE r.state WHEN 'pending' THEN r.amount ELSE r.posted END) * 1000000)::bigint, 0)
-				FROM reservation r WHERE r.account = a.account AND r.created_at > now() - interval '1 day') ELSE 0 END
-		FROM given JOIN account a USING (account)
-		WHERE a.maximum_calls IS NOT NULL OR a.spend_per_hour IS NOT NULL OR a.spend_per_day IS NOT NULL`
-	countriesSQL    = `SELECT c.account, c.country_code FROM account_country c WHERE c.account IN (SELECT unnest($1::text[]) UNION SELECT account FROM account_number WHERE number = ANY ($2::text[]))`
+	accountsSQL     = `SELECT ` + accountColumns + `, ` + capColumns + ` FROM account a WHERE a.account IN (` + givenSQL + `)`
 	reservationsSQL = `SELECT r.call_id, r.node, r.charge, r.payer, coalesce(r.account, ''), r.state, (r.amount * 1000000)::bigint, (r.posted * 1000000)::bigint, r.seconds, r.final, coalesce(r.talk_ms, -1), r.body,
 			r.created_at > now() - interval '1 hour', r.created_at > now() - interval '1 day', r.terms
 		FROM reservation r JOIN unnest($1::text[], $2::text[]) AS c (call_id, node) USING (call_id, node) ORDER BY r.call_id, r.node, r.charge, r.payer`
 	lockLimitsSQL = `SELECT pg_advisory_xact_lock(h) FROM (SELECT DISTINCT hashtextextended(name || ' ' || key, 7) AS h FROM unnest($1::text[], $2::text[]) AS l (name, key) ORDER BY 1) AS locks`
 	limitsSQL     = `SELECT l.name, l.key,
 			(SELECT count(*) FROM limit_place p WHERE p.call_limit = l.name AND p.key = l.key AND p.released_at IS NULL),
-			(SELECT count(*) FROM limit_place p WHERE p.call_limit = l.name AND p.key = l.key AND p.taken_at > clock_timestamp() - make_interval(secs => l.seconds)),
+			(SELECT count(*) FROM limit_place p WHERE p.call_limit = l.name AND p.key = l.key AND p.taken_at > statement_timestamp() - make_interval(secs => l.seconds)),
 			coalesce((SELECT (extract(epoch FROM clock_timestamp() - max(p.taken_at)) * 1000)::bigint FROM limit_place p WHERE p.call_limit = l.name AND p.key = l.key), -1)
 		FROM (SELECT DISTINCT name, key, seconds FROM unnest($1::text[], $2::text[], $3::bigint[]) AS l (name, key, seconds)) AS l`
 	placesSQL = `SELECT p.call_limit, p.key, p.call_id, p.node, p.released_at IS NULL FROM limit_place p JOIN unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS l (call_limit, key, call_id, node) USING (call_limit, key, call_id, node)`
@@ -196,7 +190,7 @@ func triesOf(s *charging.Secret) []tryKey {
 
 // read locks and reads what is wanted, in one round trip, after what the batch holds already.
 func (w *wanted) read(ctx context.Context, tx sender, b *pgx.Batch) (*state, error) {
-	s := &state{numbers: make(map[string]string), accounts: make(map[string]*charging.Account), countries: make(map[string][]string), bound: make(map[string]bool), credit: make(map[string]int64),
+	s := &state{numbers: make(map[string]string), accounts: make(map[string]*charging.Account), locked: make(map[string]bool), countries: make(map[string][]string), credit: make(map[string]int64),
 		reservations: make(map[charging.Key][]reservation), ended: make(map[[2]string]bool), limits: make(map[limitKey]*charging.LimitState), places: make(map[placeKey]bool), cards: make(map[string]card),
 		stuck: make(map[string]bool), failed: make(map[failureKey]bool), tries: make(map[tryKey]int), budgets: make(map[string]int)}
 	none := func(pgx.Rows) error { return nil }
@@ -220,14 +214,13 @@ func (w *wanted) read(ctx context.Context, tx sender, b *pgx.Batch) (*state, err
 	}
 	if len(w.looked)+len(w.lookedNumbers)+len(w.cards) > 0 {
 		looked := []any{list(w.looked), list(w.lookedNumbers), list(w.cards)}
-		each(lookBalanceSQL, s.scanBalance, looked...)
-		each(lookSQL, s.scanAccount, looked...)
+		each(lookBalanceSQL, s.scanBalance(false), looked...)
+		each(lookSQL, s.scanLooked, looked...)
 	}
 	if len(w.accounts)+len(w.numbers) > 0 {
-		accounts, numbers := list(w.accounts), list(w.numbers)
-		given := []any{accounts, numbers, list(w.shrinkIDs), list(w.shrinkNodes), list(w.stuck)}
+		given := []any{list(w.accounts), list(w.numbers), list(w.shrinkIDs), list(w.shrinkNodes), list(w.stuck)}
 		if !w.skip {
-			each(lockSQL, s.scanBalance, given...)
+			each(lockSQL, s.scanBalance(true), given...)
 		}
 		if given := append(slices.Clone(given), w.skip); w.skip || len(w.stuck) > 0 {
 			each(wantsSQL, func(rows pgx.Rows) error {
@@ -236,16 +229,9 @@ func (w *wanted) read(ctx context.Context, tx sender, b *pgx.Batch) (*state, err
 				s.stuck[account] = true
 				return err
 			}, given...)
-			each(freeSQL, s.scanBalance, given...)
+			each(freeSQL, s.scanBalance(true), given...)
 		}
 		each(accountsSQL, s.scanAccount, given[:4]...)
-		each(capsSQL, s.scanCaps, accounts, numbers)
-		each(countriesSQL, func(rows pgx.Rows) error {
-			var account, code string
-			err := rows.Scan(&account, &code)
-			s.countries[account] = append(s.countries[account], code)
-			return err
-		}, accounts, numbers)
 	}
 	if len(w.callIDs) > 0 {
 		each(reservationsSQL, s.scanReservation, w.callIDs, w.nodes)
@@ -319,54 +305,71 @@ func list(names []string) []string {
 	return names
 }
 
-func (s *state) scanBalance(rows pgx.Rows) error {
-	a := &charging.Account{MaximumCalls: charging.Unlimited, SpendPerHour: charging.Unlimited, SpendPerDay: charging.Unlimited}
-	var balance, pending int64
-	if err := rows.Scan(&a.Name, &balance, &pending); err != nil {
+// scanBalance reads the balance of an account, which may pay if it is locked.
+func (s *state) scanBalance(locked bool) func(pgx.Rows) error {
+	return func(rows pgx.Rows) error {
+		a := &charging.Account{MaximumCalls: charging.Unlimited, SpendPerHour: charging.Unlimited, SpendPerDay: charging.Unlimited}
+		var balance, pending int64
+		if err := rows.Scan(&a.Name, &balance, &pending); err != nil {
+			return err
+		}
+		a.Available = balance - pending
+		delete(s.stuck, a.Name)
+		s.accounts[a.Name], s.credit[a.Name], s.locked[a.Name] = a, 0, locked
+		return nil
+	}
+}
+
+// scanLooked reads what operators say of an account that is only looked at.
+func (s *state) scanLooked(rows pgx.Rows) error {
+	var name, currency string
+	var active bool
+	var credit int64
+	if err := rows.Scan(&name, &currency, &active, &credit); err != nil {
 		return err
 	}
-	a.Available = balance - pending
-	delete(s.stuck, a.Name)
-	s.accounts[a.Name], s.credit[a.Name] = a, 0
+	s.describe(name, currency, active, credit)
 	return nil
 }
 
-// scanAccount reads what operators say of an account whose balance was read.
+// scanAccount reads what operators say of an account that may pay.
 func (s *state) scanAccount(rows pgx.Rows) error {
 	var name, currency string
-	var active, anywhere bool
-	var credit int64
-	var calls, hour, day *int64
-	if err := rows.Scan(&name, &currency, &active, &credit, &calls, &hour, &day, &anywhere); err != nil {
+	var active bool
+	var credit, calls, spentHour, spentDay int64
+	var maximumCalls, spendPerHour, spendPerDay *int64
+	var countries []string
+	if err := rows.Scan(&name, &currency, &active, &credit, &maximumCalls, &spendPerHour, &spendPerDay, &calls, &spentHour, &spentDay, &countries); err != nil {
 		return err
 	}
-	a := s.accounts[name]
+	a := s.describe(name, currency, active, credit)
 	if a == nil {
-		return nil // locked by somebody else; or its number has moved to it since, and it is not locked
+		return nil
 	}
-	a.Currency, a.Active, a.Available = currency, active, a.Available+credit-s.credit[name]
 	for _, limit := range []struct {
 		given *int64
 		into  *int64
-	}{{calls, &a.MaximumCalls}, {hour, &a.SpendPerHour}, {day, &a.SpendPerDay}} {
+	}{{maximumCalls, &a.MaximumCalls}, {spendPerHour, &a.SpendPerHour}, {spendPerDay, &a.SpendPerDay}} {
 		if limit.given != nil {
 			*limit.into = *limit.given
 		}
 	}
-	s.credit[name], s.bound[name] = credit, !anywhere
+	a.Calls, a.SpentHour, a.SpentDay = calls, spentHour, spentDay
+	if countries != nil {
+		s.countries[name] = countries
+	}
 	return nil
 }
 
-func (s *state) scanCaps(rows pgx.Rows) error {
-	var name string
-	var calls, hour, day int64
-	if err := rows.Scan(&name, &calls, &hour, &day); err != nil {
-		return err
+// describe adds what operators say of an account to its balance; nil where no balance was read: somebody else has locked it, or its number has moved to it since, and it is not locked.
+func (s *state) describe(name, currency string, active bool, credit int64) *charging.Account {
+	a := s.accounts[name]
+	if a == nil {
+		return nil
 	}
-	if a := s.accounts[name]; a != nil {
-		a.Calls, a.SpentHour, a.SpentDay = calls, hour, day
-	}
-	return nil
+	a.Currency, a.Active, a.Available = currency, active, a.Available+credit-s.credit[name]
+	s.credit[name] = credit
+	return a
 }
 
 func (s *state) scanReservation(rows pgx.Rows) error {

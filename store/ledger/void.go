@@ -107,7 +107,7 @@ const (
 	freeVoidsSQL = voidAccountsSQL + ` FOR UPDATE SKIP LOCKED` + leftVoidsSQL
 
 	voidAccountsSQL = `WITH given AS MATERIALIZED (SELECT r.call_id, r.node, r.charge, r.account FROM reservation r JOIN jsonb_to_recordset($1::jsonb) AS g (call_id text, node text, charge integer)
-			USING (call_id, node, charge) WHERE r.state = 'pending'),
+			USING (call_id, node, charge) WHERE r.settled_at IS NULL),
 		locked AS MATERIALIZED (SELECT b.account FROM account_balance b WHERE b.account IN (SELECT account FROM given) ORDER BY b.account`
 	leftVoidsSQL = `) SELECT DISTINCT call_id, node, charge FROM given WHERE account NOT IN (SELECT account FROM locked)`
 
@@ -120,16 +120,16 @@ const (
 		voided AS (
 			UPDATE reservation r SET claims = g.others, state = CASE g.others WHEN '{}' THEN 'voided' ELSE 'pending' END, settled_at = CASE g.others WHEN '{}' THEN now() END
 			FROM (SELECT r.call_id, r.node, r.charge, r.payer, ARRAY(SELECT unnest(r.claims) EXCEPT SELECT unnest(array_agg(g.claim))) AS others
-				FROM given g JOIN reservation r USING (call_id, node, charge) WHERE r.state = 'pending' AND g.claim = ANY (r.claims) GROUP BY r.call_id, r.node, r.charge, r.payer, r.claims) AS g
-			WHERE r.call_id = g.call_id AND r.node = g.node AND r.charge = g.charge AND r.payer = g.payer AND r.state = 'pending' RETURNING r.account, r.amount, r.state)
+				FROM given g JOIN reservation r USING (call_id, node, charge) WHERE r.settled_at IS NULL AND g.claim = ANY (r.claims) GROUP BY r.call_id, r.node, r.charge, r.payer, r.claims) AS g
+			WHERE r.call_id = g.call_id AND r.node = g.node AND r.charge = g.charge AND r.payer = g.payer AND r.settled_at IS NULL RETURNING r.account, r.amount, r.state)
 		UPDATE account_balance b SET pending = b.pending - v.amount FROM (SELECT account, sum(amount) AS amount FROM voided WHERE state = 'voided' GROUP BY account) AS v WHERE b.account = v.account`
 	tombPlacesSQL = `INSERT INTO limit_place (call_limit, key, call_id, node, taken_at, expires_at, released_at)
 		SELECT DISTINCT call_limit, key, call_id, node, 'epoch'::timestamptz, now(), now() FROM jsonb_to_recordset($1::jsonb) AS g (call_limit text, key text, call_id text, node text) ON CONFLICT DO NOTHING`
 	releaseSQL = `UPDATE limit_place p SET claims = g.others, released_at = CASE g.others WHEN '{}' THEN clock_timestamp() END
 		FROM (SELECT p.call_limit, p.key, p.call_id, p.node, ARRAY(SELECT unnest(p.claims) EXCEPT SELECT unnest(array_agg(g.claim))) AS others
 			FROM jsonb_to_recordset($1::jsonb) AS g (call_limit text, key text, call_id text, node text, claim text) JOIN limit_place p USING (call_limit, key, call_id, node)
-			WHERE p.released_at IS NULL AND g.claim = ANY (p.claims) GROUP BY p.call_limit, p.key, p.call_id, p.node, p.claims) AS g
-		WHERE p.call_limit = g.call_limit AND p.key = g.key AND p.call_id = g.call_id AND p.node = g.node AND p.released_at IS NULL`
+			WHERE coalesce(p.released_at, 'infinity') = 'infinity' AND g.claim = ANY (p.claims) GROUP BY p.call_limit, p.key, p.call_id, p.node, p.claims) AS g
+		WHERE p.call_limit = g.call_limit AND p.key = g.key AND p.call_id = g.call_id AND p.node = g.node AND coalesce(p.released_at, 'infinity') = 'infinity'`
 )
 
 // writeVoids gives back. With skip it waits for no account that somebody else has locked, and returns what it left for that.

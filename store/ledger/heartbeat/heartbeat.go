@@ -64,8 +64,8 @@ func NewReport(node, bootID string, capacity *int, channels int, calls []chargin
 	return r
 }
 
-// Write notes reports in one transaction. The newest report of a node is the true one.
-func Write(ctx context.Context, pool *pgxpool.Pool, batch []Report) error {
+// Write notes reports in one transaction. The newest report of a node is the true one. What calls hold is looked up after the statement byKeys, which has the planner go by keys.
+func Write(ctx context.Context, pool *pgxpool.Pool, byKeys string, batch []Report) error {
 	last := make(map[string]int, len(batch))
 	reports := make([]Report, 0, len(batch))
 	for _, r := range batch {
@@ -95,6 +95,7 @@ func Write(ctx context.Context, pool *pgxpool.Pool, batch []Report) error {
 		b.Queue(forgottenSQL, string(list))
 		b.Queue(statusSQL, string(list), registered)
 		b.Queue(seenSQL, string(list))
+		b.Queue(byKeys)
 		b.Queue(leaseReservationsSQL, string(list))
 		b.Queue(leasePlacesSQL, string(list))
 		return tx.SendBatch(ctx, b).Close()
@@ -130,11 +131,13 @@ const (
 			FROM live_call l JOIN given g USING (call_id, node) FOR UPDATE OF l SKIP LOCKED)
 		UPDATE live_call l SET seen_at = now(), answered_at = m.answered_at, talk_ms = m.talk_ms FROM mine m WHERE l.call_id = m.call_id AND l.node = m.node`
 	leaseReservationsSQL = `WITH mine AS MATERIALIZED (
-			SELECT r.call_id, r.node, r.charge, r.payer FROM jsonb_to_recordset($1::jsonb) AS g (node text, calls jsonb), jsonb_array_elements_text(g.calls) AS c (call_id), reservation r
-			WHERE r.call_id = c.call_id AND r.node = g.node AND r.state = 'pending' AND r.expires_at < clock_timestamp() + interval '5 minutes' FOR UPDATE OF r SKIP LOCKED)
+			SELECT o.* FROM jsonb_to_recordset($1::jsonb) AS g (node text, calls jsonb), jsonb_array_elements_text(g.calls) AS c (call_id),
+				LATERAL (SELECT r.call_id, r.node, r.charge, r.payer FROM reservation r
+					WHERE r.call_id = c.call_id AND r.node = g.node AND r.settled_at IS NULL AND r.expires_at < clock_timestamp() + interval '5 minutes' OFFSET 0 FOR UPDATE SKIP LOCKED) AS o)
 		UPDATE reservation r SET expires_at = clock_timestamp() + interval '10 minutes' FROM mine m WHERE r.call_id = m.call_id AND r.node = m.node AND r.charge = m.charge AND r.payer = m.payer`
 	leasePlacesSQL = `WITH mine AS MATERIALIZED (
-			SELECT p.call_limit, p.key, p.call_id, p.node FROM jsonb_to_recordset($1::jsonb) AS g (node text, calls jsonb), jsonb_array_elements_text(g.calls) AS c (call_id), limit_place p
-			WHERE p.call_id = c.call_id AND p.node = g.node AND p.released_at IS NULL AND p.expires_at < clock_timestamp() + interval '5 minutes' FOR UPDATE OF p SKIP LOCKED)
+			SELECT o.* FROM jsonb_to_recordset($1::jsonb) AS g (node text, calls jsonb), jsonb_array_elements_text(g.calls) AS c (call_id),
+				LATERAL (SELECT p.call_limit, p.key, p.call_id, p.node FROM limit_place p
+					WHERE p.call_id = c.call_id AND p.node = g.node AND coalesce(p.released_at, 'infinity') = 'infinity' AND p.expires_at < clock_timestamp() + interval '5 minutes' OFFSET 0 FOR UPDATE SKIP LOCKED) AS o)
 		UPDATE limit_place p SET expires_at = clock_timestamp() + interval '10 minutes' FROM mine m WHERE p.call_limit = m.call_limit AND p.key = m.key AND p.call_id = m.call_id AND p.node = m.node`
 )
