@@ -113,7 +113,7 @@ type liveRow struct {
 // byKeySQL begins a transaction whose statements read a few rows by their keys. The planner does not know how many keys an array will have, keeps its plan from when the tables
 // were small, and would then read whole tables of accounts and reservations for each batch. By keys there is one way to go, for one call and for 256: to plan it anew for each batch took as long as to go it.
 // Such statements say settled_at IS NULL of a pending reservation, and coalesce(released_at, 'infinity') = 'infinity' of a place that is held: by state = 'pending' and released_at IS NULL the planner would, where there are few of them just then, take the index
-// of all those for the shortest way (migration 0030), and keep to it when they have become many.
+// of all those for the shortest way, and keep to it when they have become many.
 //
 // An engine that dies without a goodbye in mid-transaction keeps accounts from all others until Postgres ends its session: no engine that lives thinks for a second.
 const byKeySQL = "BEGIN; " + keyedSQL
